@@ -1,0 +1,87 @@
+"""The state of a container, and the three ways in which it changes: a wish, a transition, an event.
+
+`domain.container` tells when each of them happens. A transition is checked against the one table;
+an event is numbered here, and its time never runs backwards within the container.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.container_snapshot import snapshot
+from domain.container_spec import ContainerSpec
+from domain.container_status import TRANSITIONS, ContainerStatus, Desired
+from domain.events import Cause, ContainerEvent, ContainerEventType, TimeSource
+from domain.transitions import guard
+
+
+@dataclass(slots=True, eq=False)
+class ContainerState:
+    """What is known of one container; its identity is `id`, in Docker its `uid`."""
+
+    id: int
+    uid: UUID
+    spec: ContainerSpec
+    name: str
+    created_at: datetime
+    slot: int | None
+    external_port: int | None
+    desired: Desired = Desired.RUNNING
+    generation: int = 1
+    settled_generation: int = 0
+    wish_cause: Cause = Cause.API
+    request_id: str | None = None
+    status: ContainerStatus = ContainerStatus.CREATING
+    status_reason: str | None = None
+    docker_id: str | None = None
+    container_ip: str | None = None
+    open_run_id: UUID | None = None
+    last_run_id: UUID | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    last_seen_running_at: datetime | None = None
+    exit_code: int | None = None
+    oom_killed: bool | None = None
+    restart_count: int = 0
+    last_log_lines: str | None = None
+    sequence: int = 0
+    last_occurred_at: datetime | None = None
+    events: list[ContainerEvent] = field(default_factory=list)
+
+    def _wish(self, desired: Desired, cause: Cause, request_id: str | None) -> None:
+        self.desired, self.wish_cause, self.request_id = desired, cause, request_id
+        self.generation += 1
+
+    def _move(self, to: ContainerStatus) -> ContainerStatus:
+        previous = self.status
+        guard("container", TRANSITIONS, previous, to)
+        self.status, self.status_reason = to, None
+        return previous
+
+    def _raise(
+        self,
+        type_: ContainerEventType,
+        previous: ContainerStatus | None,
+        cause: Cause,
+        now: datetime,
+        occurred_at: datetime | None,
+    ) -> None:
+        at = occurred_at or now
+        if self.last_occurred_at is not None:
+            at = max(at, self.last_occurred_at)
+        self.last_occurred_at = at
+        self.sequence += 1
+        source = TimeSource.ENGINE if at == occurred_at else TimeSource.ORCHESTRATOR
+        self.events.append(
+            snapshot(
+                self,
+                type_,
+                previous_status=previous,
+                cause=cause,
+                occurred_at=at,
+                occurred_at_source=source,
+                observed_at=now,
+            )
+        )

@@ -1,0 +1,227 @@
+"""An image: an uploaded context, its last build, and the limits of containers made from it.
+
+    building -> ready | build_failed | build_cancelled     a rebuild goes through building again
+    registered -> building                                 the legacy status of old rows
+    any -> deleting -> deleted
+
+`status` tells of the last build. Containers need `active_build_id`, the last good build, so an
+image whose rebuild failed still serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from domain.build import Build
+from domain.errors import ImageHasLiveContainers, ImageNotUsable
+from domain.events import Cause, ImageEvent, ImageEventType
+from domain.limits import InstanceLimits, ResourceLimits
+from domain.transitions import Table, guard
+
+
+class ImageStatus(StrEnum):
+    REGISTERED = "registered"
+    BUILDING = "building"
+    READY = "ready"
+    BUILD_FAILED = "build_failed"
+    BUILD_CANCELLED = "build_cancelled"
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+_S = ImageStatus
+_SETTLED = frozenset({_S.BUILDING, _S.DELETING})
+
+TRANSITIONS: Table[ImageStatus] = {
+    _S.REGISTERED: _SETTLED,
+    _S.BUILDING: frozenset({_S.READY, _S.BUILD_FAILED, _S.BUILD_CANCELLED, _S.DELETING}),
+    _S.READY: _SETTLED,
+    _S.BUILD_FAILED: _SETTLED,
+    _S.BUILD_CANCELLED: _SETTLED,
+    _S.DELETING: frozenset({_S.DELETED}),
+    _S.DELETED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """What a user asked for when uploading; every value has passed its grammar.
+
+    Attributes:
+        container_port: the port that the app listens on inside its container.
+    """
+
+    user_id: str
+    name: str
+    tag: str
+    app_hostname: str
+    container_port: int
+    instances: InstanceLimits
+    resources: ResourceLimits
+
+
+@dataclass(slots=True, eq=False)
+class Image:
+    """An image of a user; its identity is `id`."""
+
+    id: int
+    spec: ImageSpec
+    source_path: str
+    status: ImageStatus
+    created_at: datetime
+    updated_at: datetime
+    status_reason: str | None = None
+    active_build_id: int | None = None
+    engine_id: str | None = None
+    sequence: int = 0
+    request_id: str | None = None
+    events: list[ImageEvent] = field(default_factory=list)
+
+    @classmethod
+    def upload(
+        cls,
+        image_id: int,
+        build_id: int,
+        spec: ImageSpec,
+        source_path: str,
+        *,
+        now: datetime,
+        request_id: str,
+    ) -> Image:
+        """Register an uploaded context whose first build is queued."""
+        image = cls(image_id, spec, source_path, ImageStatus.BUILDING, now, now)
+        image.request_id = request_id
+        image._raise(ImageEventType.BUILD_STARTED, None, Cause.API, now, build_id)
+        return image
+
+    @property
+    def public_tag(self) -> str:
+        """The Docker tag under which users know the image."""
+        return f"{self.repository}:{self.spec.tag}"
+
+    @property
+    def repository(self) -> str:
+        return f"nvidia-app-u{self.spec.user_id}-i{self.id}"
+
+    def build_tag(self, build_id: int) -> str:
+        """The Docker tag of one build's result."""
+        return f"{self.repository}:b{build_id}"
+
+    @property
+    def is_deleting(self) -> bool:
+        return self.status in {ImageStatus.DELETING, ImageStatus.DELETED}
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.status is ImageStatus.DELETED
+
+    def place_on(self, engine_id: str) -> None:
+        """Note the engine that holds the image's builds."""
+        self.engine_id = engine_id
+
+    def admit_containers(self, live: int, requested: int) -> int:
+        """Check that containers may be created now.
+
+        Args:
+            live: containers of this image that are neither failed nor deleted.
+            requested: how many more are asked for.
+
+        Returns:
+            The build that they are created from.
+
+        Raises:
+            ImageNotUsable: without a good build, or in deletion.
+            InstanceLimitReached: if not all of them fit.
+        """
+        if self.active_build_id is None or self.is_deleting:
+            raise ImageNotUsable(self.status)
+        self.spec.instances.admit(live, requested)
+        return self.active_build_id
+
+    def record_built(self, build: Build, now: datetime) -> None:
+        """Take over the result of a build that succeeded, unless the image is being deleted."""
+        if self.is_deleting:
+            return
+        previous = self._move(ImageStatus.READY, None, now)
+        self.active_build_id = build.id
+        self._raise(
+            ImageEventType.READY, previous, Cause.BUILD, now, build.id, build.docker_image_id
+        )
+
+    def record_build_failed(self, build: Build, now: datetime) -> None:
+        """Tell that a build failed; the last good build stays in use."""
+        if self.is_deleting:
+            return
+        previous = self._move(ImageStatus.BUILD_FAILED, build.status_reason, now)
+        self._raise(ImageEventType.BUILD_FAILED, previous, Cause.BUILD, now, build.id)
+
+    def record_build_cancelled(self, build: Build, now: datetime) -> None:
+        """Tell that a build was cancelled; of an image in deletion its status stays."""
+        previous = self.status
+        if self.status is not ImageStatus.DELETING:
+            self._move(ImageStatus.BUILD_CANCELLED, build.status_reason, now)
+        self._raise(ImageEventType.BUILD_CANCELLED, previous, Cause.API, now, build.id)
+
+    def request_delete(self, live: int, *, now: datetime, request_id: str) -> bool:
+        """Wish the image gone; repeating the wish changes nothing.
+
+        Args:
+            live: containers of this image that are neither failed nor deleted.
+
+        Returns:
+            Whether this was the first such wish.
+
+        Raises:
+            ImageHasLiveContainers: while any lives.
+        """
+        if self.is_deleting:
+            return False
+        if live:
+            raise ImageHasLiveContainers(live)
+        self._move(ImageStatus.DELETING, None, now)
+        self.request_id = request_id
+        return True
+
+    def record_deleted(self, now: datetime) -> None:
+        """Tell that nothing of the image is left in Docker or on disk."""
+        previous = self._move(ImageStatus.DELETED, None, now)
+        self._raise(ImageEventType.DELETED, previous, Cause.API, now)
+
+    def _move(self, to: ImageStatus, reason: str | None, now: datetime) -> ImageStatus:
+        previous = self.status
+        guard("image", TRANSITIONS, previous, to)
+        self.status, self.status_reason, self.updated_at = to, reason, now
+        return previous
+
+    def _raise(
+        self,
+        type_: ImageEventType,
+        previous: ImageStatus | None,
+        cause: Cause,
+        now: datetime,
+        build_id: int | None = None,
+        digest: str | None = None,
+    ) -> None:
+        self.sequence += 1
+        spec = self.spec
+        self.events.append(
+            ImageEvent(
+                type=type_,
+                sequence=self.sequence,
+                image_id=self.id,
+                user_id=spec.user_id,
+                name=spec.name,
+                tag=spec.tag,
+                app_hostname=spec.app_hostname,
+                build_id=build_id,
+                image_digest=digest,
+                previous_status=previous,
+                status=self.status,
+                status_reason=self.status_reason,
+                cause=cause,
+                occurred_at=now,
+                request_id=self.request_id,
+            )
+        )
