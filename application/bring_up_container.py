@@ -1,0 +1,186 @@
+"""Create and start a container, and judge whether it came up.
+
+    create (adopt what an earlier attempt left) -> start -> its port answers: running
+                                                          it ends or never answers: failed
+
+A new container that does not come up is removed and is final; one that ran before keeps its port
+and slot and shows as exited. Nothing is told before the port answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from application.absence import record_vanished, verify_absent
+from application.container_outcomes import ContainerOutcomes
+from application.engine_calls import ContainerOrder
+from application.errors import EngineRefused, EngineTransient, NameConflict, PortConflict
+from application.leased_engine import LeasedEngine
+from domain.container import Container
+from domain.container_status import ContainerStatus
+from domain.errors import ContainerRefuses, NoFreePort
+
+PORTS_TRIED = 5
+NAMES_TRIED = 3
+
+
+class Verdict(Enum):
+    """What the prober learned of a port."""
+
+    READY = "ready"
+    REFUSED = "refused"
+    TIMED_OUT = "timed_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A started container whose port is to answer.
+
+    Attributes:
+        port: the host port to connect to.
+    """
+
+    container: Container
+    docker_id: str
+    port: int
+
+
+class BringUpContainer:
+    """The steps from creating or starting to running.
+
+    Args:
+        stop_grace_seconds: how long an app that never answered may take to end.
+        startup_timeout_seconds: how long a port may take to answer, for the text of the refusal.
+    """
+
+    def __init__(self, *, stop_grace_seconds: float, startup_timeout_seconds: float) -> None:
+        self._grace = stop_grace_seconds
+        self._startup_timeout = startup_timeout_seconds
+
+    def start(
+        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
+    ) -> Probe | None:
+        """Make the container run; None when that ended already, in failure or absence."""
+        try:
+            if container.status is ContainerStatus.CREATING:
+                return self._start_new(engine, outcomes, container)
+            return self._start_again(engine, outcomes, container)
+        except EngineRefused as exc:
+            self.give_up(engine, outcomes, str(exc))
+            return None
+
+    def conclude(
+        self,
+        engine: LeasedEngine,
+        outcomes: ContainerOutcomes,
+        probe: Probe,
+        verdict: Verdict,
+    ) -> Probe | None:
+        """Judge a verdict after a fresh look; returns the probe if it is to go on."""
+        container = probe.container
+        seen = engine.inspect(probe.docker_id)
+        port = container.spec.internal_port
+        if seen is not None and seen.running:
+            if verdict is Verdict.READY:
+                outcomes.running(seen)
+                return None
+            if verdict is Verdict.REFUSED:
+                return probe
+            reason = f"did not listen on port {port} within {self._startup_timeout:g} seconds"
+        elif seen is not None and seen.oom_killed:
+            reason = (
+                f"ran out of memory ({container.spec.memory_limit}) before port {port} answered"
+            )
+        elif seen is not None:
+            reason = f"exited with code {seen.exit_code} before port {port} answered"
+        else:
+            reason = "was removed from the engine while it started"
+        self.give_up(engine, outcomes, reason)
+        return None
+
+    def give_up(self, engine: LeasedEngine, outcomes: ContainerOutcomes, reason: str) -> None:
+        """Record that it did not come up, once nothing of it runs any more."""
+        container = outcomes.current()
+        seen = engine.look_for(container)
+        logs = "" if seen is None else engine.last_words(seen.docker_id)
+        if seen is not None and seen.running:
+            engine.stop(seen.docker_id, self._grace)
+            seen = engine.inspect(seen.docker_id)
+        if container.status is ContainerStatus.CREATING:
+            if seen is not None:
+                engine.remove(seen.docker_id)
+            verify_absent(engine, container)
+            outcomes.failed(reason, logs, seen)
+        elif seen is None:
+            record_vanished(engine, outcomes, container)
+        elif seen.running:
+            raise EngineTransient("it runs on after a stop")
+        else:
+            outcomes.failed_start(reason, logs, seen)
+
+    def _start_new(
+        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
+    ) -> Probe:
+        for _ in range(PORTS_TRIED):
+            try:
+                container, docker_id = self._create(engine, outcomes, container)
+                engine.start(docker_id)
+            except PortConflict:
+                # The object that could not be bound bears the name of the next one.
+                if (left := engine.look_for(container)) is not None:
+                    engine.remove(left.docker_id)
+                try:
+                    container = outcomes.moved_port()
+                except NoFreePort as exc:
+                    raise EngineTransient("no host port is free at the moment") from exc
+                continue
+            return Probe(container, docker_id, _port_of(container))
+        raise EngineRefused(f"{PORTS_TRIED} host ports in turn were taken by others")
+
+    def _create(
+        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
+    ) -> tuple[Container, str]:
+        """Create the container, or adopt what an earlier attempt of this one left behind."""
+        for _ in range(NAMES_TRIED):
+            order = ContainerOrder.of(container, _port_of(container))
+            try:
+                return container, engine.create(order)
+            except NameConflict:
+                seen = engine.look_for(container)
+            if seen is None:
+                container = _renamed(outcomes)
+            elif seen.spec_hash == order.spec_hash:
+                return container, seen.docker_id
+            else:
+                engine.remove(seen.docker_id)
+        raise EngineTransient("the container's name stays taken")
+
+    def _start_again(
+        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
+    ) -> Probe | None:
+        seen = engine.look_for(container)
+        if seen is None:
+            record_vanished(engine, outcomes, container)
+            return None
+        try:
+            engine.start(seen.docker_id)
+        except PortConflict as exc:
+            # The port stays over stop and start: consumers know it. Only its holder can leave.
+            raise EngineRefused(
+                f"host port {container.external_port} is taken by another process"
+            ) from exc
+        return Probe(container, seen.docker_id, _port_of(container))
+
+
+def _renamed(outcomes: ContainerOutcomes) -> Container:
+    try:
+        return outcomes.renamed()
+    except ContainerRefuses as exc:
+        raise EngineRefused("every name for it is taken by others") from exc
+
+
+def _port_of(container: Container) -> int:
+    if container.external_port is None:
+        raise EngineRefused("it holds no host port")
+    return container.external_port

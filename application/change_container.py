@@ -1,0 +1,55 @@
+"""Start, stop or delete a container: record what is desired of it; a worker makes it so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from application.errors import NotFound
+from application.unit_of_work import TransactionRunner, UnitOfWork
+from domain.container import Container
+from domain.container_status import ContainerStatus, Desired
+from domain.events import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeContainer:
+    """Wish a container of a user running, stopped or deleted."""
+
+    user_id: str
+    container_id: int
+    desired: Desired
+    request_id: str
+
+
+class ChangeContainerHandler:
+    """Carries out ChangeContainer; repeating a wish changes nothing."""
+
+    def __init__(self, transactions: TransactionRunner) -> None:
+        self._transactions = transactions
+
+    def handle(self, command: ChangeContainer) -> int:
+        """Record the wish; returns the generation that a waiter waits for.
+
+        Raises:
+            NotFound: no such container of this user.
+            ContainerRefuses: its state cannot take the wish.
+        """
+        return self._transactions.run(lambda uow: _wish(uow, command))
+
+
+def _wish(uow: UnitOfWork, command: ChangeContainer) -> int:
+    container = uow.containers.lock(command.container_id)
+    gone = container.status is ContainerStatus.DELETED
+    if container.spec.user_id != command.user_id or gone:
+        raise NotFound("container")
+    if _record(container, command):
+        uow.containers.save(container)
+    return container.generation
+
+
+def _record(container: Container, command: ChangeContainer) -> bool:
+    if command.desired is Desired.RUNNING:
+        return container.request_start(cause=Cause.API, request_id=command.request_id)
+    if command.desired is Desired.STOPPED:
+        return container.request_stop(cause=Cause.API, request_id=command.request_id)
+    return container.request_delete(cause=Cause.API, request_id=command.request_id)

@@ -1,0 +1,190 @@
+"""Run a build: one attempt under a lease, its log live on the volume, its outcome recorded once.
+
+A worker that ends on purpose hands the attempt back; one that dies leaves a lease that runs out,
+and the next worker begins the next attempt. The public tag is set after the outcome is recorded,
+under the same lease, so a late result of an earlier attempt can never move it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from application.engine_calls import BuildOrder
+from application.errors import BuildInterrupted, EngineError, EngineRefused, EngineTransient
+from application.leased_engine import MARGIN_SECONDS
+from application.leases import Lease, Settlement
+from application.ports import Clock, ContainerEngine, ContextStore
+from application.retries import NO_ATTEMPT, settlement_after
+from application.unit_of_work import TransactionRunner, UnitOfWork
+from domain.build import Build, BuildStatus
+from domain.image import Image
+
+# A build that took three workers down with it is not tried on a fourth.
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    build: Build
+    image: Image
+
+
+class RunBuild:
+    """Carries out claimed builds.
+
+    Args:
+        timeout_seconds: after that a build is ended and has failed, BUILD_TIMEOUT_SECONDS.
+        note_setback: is told what the engine could not do, before it is decided what follows.
+    """
+
+    def __init__(
+        self,
+        transactions: TransactionRunner,
+        engine: ContainerEngine,
+        store: ContextStore,
+        clock: Clock,
+        note_setback: Callable[[Lease, EngineError], None],
+        *,
+        timeout_seconds: float,
+    ) -> None:
+        self._transactions = transactions
+        self._engine = engine
+        self._store = store
+        self._clock = clock
+        self._note_setback = note_setback
+        self._timeout_seconds = timeout_seconds
+
+    def claim(self, engine_id: str, limit: int) -> Sequence[Lease]:
+        """Claim builds that are due."""
+        return self._transactions.run(lambda uow: uow.leases.claim_builds(engine_id, limit))
+
+    def act(self, lease: Lease, engine_id: str) -> None:
+        """Carry a claimed build on to its end.
+
+        Raises:
+            LeaseLost: another worker took over; nothing was recorded.
+            DatabaseUnavailable: nothing was recorded; the lease runs out by itself.
+        """
+        attempt = self._transactions.run(lambda uow: self._begin(uow, lease, engine_id))
+        if attempt is None:
+            return
+        try:
+            if attempt.build.status is BuildStatus.RUNNING:
+                attempt = self._build(lease, attempt, engine_id)
+            self._publish_tag(lease, attempt)
+        except BuildInterrupted:
+            self._transactions.run(lambda uow: self._interrupted(uow, lease))
+        except EngineRefused as exc:
+            reason = str(exc)
+            self._transactions.run(lambda uow: self._fail(uow, lease, reason))
+        except EngineError as exc:
+            error = exc
+            self._note_setback(lease, error)
+            self._transactions.run(lambda uow: self._postpone(uow, lease, error))
+
+    def _build(self, lease: Lease, attempt: _Attempt, engine_id: str) -> _Attempt:
+        docker_image_id = self._engine.build(self._order(attempt))
+        if self._engine.engine_id() != engine_id:
+            # What was built is on an engine that nobody will look for it on.
+            raise EngineTransient("another engine answers")
+        return self._transactions.run(lambda uow: self._succeed(uow, lease, docker_image_id))
+
+    def _begin(self, uow: UnitOfWork, lease: Lease, engine_id: str) -> _Attempt | None:
+        image, build = self._lock(uow, lease)
+        if build.status is BuildStatus.SUCCEEDED:
+            return _Attempt(build, image)
+        if build.is_finished:
+            # Its image was deleted between the claim and now, which cancelled it at once.
+            uow.leases.settle(lease, Settlement.done())
+            return None
+        now = self._clock()
+        if build.cancel_requested:
+            build.cancel(self._store.log_tail(build.log_path), now)
+            image.record_build_cancelled(build, now)
+        elif build.attempt >= MAX_ATTEMPTS:
+            reason = f"given up after {MAX_ATTEMPTS} attempts that did not end"
+            build.fail(reason, self._store.log_tail(build.log_path), now)
+            image.record_build_failed(build, now)
+        else:
+            build.begin(engine_id, now)
+            image.place_on(engine_id)
+            uow.builds.save(build)
+            uow.images.save(image)
+            return _Attempt(build, image)
+        self._finish(uow, lease, image, build)
+        return None
+
+    def _succeed(self, uow: UnitOfWork, lease: Lease, docker_image_id: str) -> _Attempt:
+        image, build = self._lock(uow, lease)
+        now = self._clock()
+        build.succeed(docker_image_id, self._store.log_tail(build.log_path), now)
+        image.record_built(build, now)
+        uow.builds.save(build)
+        uow.images.save(image)
+        return _Attempt(build, image)
+
+    def _publish_tag(self, lease: Lease, attempt: _Attempt) -> None:
+        image, build = attempt.image, attempt.build
+        wanted = image.active_build_id == build.id and not image.is_deleting
+        if wanted and build.docker_image_id is not None:
+            seconds = self._engine.limits.tag + MARGIN_SECONDS
+            self._transactions.run(lambda uow: uow.leases.cover(lease, seconds))
+            try:
+                self._engine.tag(build.docker_image_id, image.public_tag)
+            except EngineRefused as exc:
+                # The build is good; only its tag is not set yet.
+                raise EngineTransient(f"the public tag was refused: {exc}") from exc
+        self._transactions.run(lambda uow: self._tagged(uow, lease))
+
+    def _tagged(self, uow: UnitOfWork, lease: Lease) -> None:
+        image, build = self._lock(uow, lease)
+        build.mark_public_tag_set()
+        self._finish(uow, lease, image, build)
+
+    def _fail(self, uow: UnitOfWork, lease: Lease, reason: str) -> None:
+        image, build = self._lock(uow, lease)
+        now = self._clock()
+        build.fail(reason, self._store.log_tail(build.log_path), now)
+        image.record_build_failed(build, now)
+        self._finish(uow, lease, image, build)
+
+    def _interrupted(self, uow: UnitOfWork, lease: Lease) -> None:
+        image, build = self._lock(uow, lease)
+        now = self._clock()
+        if build.cancel_requested:
+            build.cancel(self._store.log_tail(build.log_path), now)
+            image.record_build_cancelled(build, now)
+            self._finish(uow, lease, image, build)
+            return
+        build.hand_back()
+        uow.builds.save(build)
+        uow.leases.settle(lease, Settlement.again())
+
+    def _postpone(self, uow: UnitOfWork, lease: Lease, error: EngineError) -> None:
+        _, build = self._lock(uow, lease)
+        if build.status is BuildStatus.RUNNING and isinstance(error, NO_ATTEMPT):
+            build.hand_back()
+            uow.builds.save(build)
+        uow.leases.settle(lease, settlement_after(error, lease.attempts))
+
+    def _finish(self, uow: UnitOfWork, lease: Lease, image: Image, build: Build) -> None:
+        uow.builds.save(build)
+        uow.images.save(image)
+        uow.leases.settle(lease, Settlement.done())
+
+    def _lock(self, uow: UnitOfWork, lease: Lease) -> tuple[Image, Build]:
+        image = uow.images.lock(lease.image_id)
+        uow.leases.hold(lease)
+        return image, uow.builds.lock(lease.id)
+
+    def _order(self, attempt: _Attempt) -> BuildOrder:
+        build, image = attempt.build, attempt.image
+        return BuildOrder(
+            build_id=build.id,
+            image_id=image.id,
+            context=self._store.path(image.source_path),
+            log=self._store.path(build.log_path),
+            tags=(image.build_tag(build.id),),
+            timeout_seconds=self._timeout_seconds,
+        )

@@ -1,0 +1,178 @@
+"""One PostgreSQL transaction, as the use cases see it.
+
+Saving an aggregate writes its state, its ledger rows and its outbox rows, or none of them. No call
+on an engine is ever made inside of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from application.leases import Lease, Renewal, Settlement, Work
+from domain.build import Build
+from domain.container import Container
+from domain.image import Image
+
+T = TypeVar("T")
+
+
+class ImageRepository(Protocol):
+    """Images in this transaction. A lock is held until the transaction ends."""
+
+    def next_id(self) -> int: ...
+
+    def add(self, image: Image) -> None: ...
+
+    def lock(self, image_id: int) -> Image:
+        """Return the image, locked.
+
+        Raises:
+            NotFound: if there is none.
+        """
+
+    def save(self, image: Image) -> None:
+        """Write its state and the events it raised."""
+
+
+class BuildRepository(Protocol):
+    """Builds in this transaction."""
+
+    def next_id(self) -> int: ...
+
+    def add(self, build: Build) -> None:
+        """Insert a queued build, due at once."""
+
+    def lock(self, build_id: int) -> Build: ...
+
+    def ids_of(self, image_id: int) -> Sequence[int]:
+        """Return the ids of all builds that the image ever had."""
+
+    def lock_unfinished(self, image_id: int) -> Build | None:
+        """Return the image's queued or running build, locked, if there is one."""
+
+    def save(self, build: Build) -> None: ...
+
+
+class ContainerRepository(Protocol):
+    """Containers in this transaction."""
+
+    def next_id(self) -> int: ...
+
+    def add(self, container: Container) -> None:
+        """Insert a container that is desired but not made yet, due at once."""
+
+    def lock(self, container_id: int) -> Container:
+        """Return the container, locked.
+
+        Raises:
+            NotFound: if there is none.
+        """
+
+    def lock_failed_of(self, image_id: int) -> Sequence[Container]:
+        """Return the image's failed containers, locked in ascending order."""
+
+    def used_slots(self, image_id: int) -> Collection[int]:
+        """Return the slots of the image's live containers; the image must be locked."""
+
+    def save(self, container: Container) -> None:
+        """Write its state and the events it raised."""
+
+
+class HostnameRegistry(Protocol):
+    """Who owns which hostname; locked before any image."""
+
+    def claim(self, hostname: str, user_id: str) -> None:
+        """Take the hostname for the user, or confirm that it is theirs.
+
+        Raises:
+            HostnameTaken: if another user's image holds it.
+        """
+
+    def lock(self, hostname: str) -> None:
+        """Lock the hostname's row before the images that hold it."""
+
+    def release_unheld(self, hostname: str) -> None:
+        """Give the hostname up if no image holds it any more."""
+
+
+class HostPortPool(Protocol):
+    """The host ports of an engine: held by a container, cooling down, or free."""
+
+    def reserve(self, engine_id: str, container_id: int) -> int:
+        """Take the port that was released longest ago.
+
+        Raises:
+            NoFreePort: if all are held or cooling down.
+        """
+
+    def release(self, container_id: int, cool_down_seconds: float) -> None:
+        """Give the container's port back; nobody gets it before the cool-down is over."""
+
+
+class EngineDirectory(Protocol):
+    """The engines that workers have registered."""
+
+    def host(self, engine_id: str) -> str:
+        """Return the address under which the external ports of the engine are reached."""
+
+
+class LeaseTable(Protocol):
+    """Who may act on what, by the database's clock."""
+
+    def claim_containers(
+        self, engine_id: str, works: Collection[Work], limit: int
+    ) -> Sequence[Lease]:
+        """Claim containers that are due, fairly among users."""
+
+    def claim_builds(self, engine_id: str, limit: int) -> Sequence[Lease]:
+        """Claim builds that are queued, untagged, or left behind by a dead worker."""
+
+    def claim_image_removals(self, engine_id: str, limit: int) -> Sequence[Lease]:
+        """Claim images in deletion of which no build runs and no container is left."""
+
+    def hold(self, lease: Lease) -> None:
+        """Lock the leased row for an outcome.
+
+        Raises:
+            LeaseLost: if another worker has claimed it since.
+        """
+
+    def cover(self, lease: Lease, seconds: float) -> None:
+        """Make the lease outlast a call of `seconds`; raises LeaseLost."""
+
+    def renew(self, leases: Collection[Lease], seconds: float) -> Mapping[Lease, Renewal]:
+        """Prolong leases; the ones that are missing in the answer were lost."""
+
+    def settle(self, lease: Lease, settlement: Settlement) -> None:
+        """End the lease with the outcome it led to; raises LeaseLost."""
+
+
+class UnitOfWork(Protocol):
+    """One transaction. Lock order: hostname, image, build, container ascending."""
+
+    @property
+    def images(self) -> ImageRepository: ...
+    @property
+    def builds(self) -> BuildRepository: ...
+    @property
+    def containers(self) -> ContainerRepository: ...
+    @property
+    def hostnames(self) -> HostnameRegistry: ...
+    @property
+    def host_ports(self) -> HostPortPool: ...
+    @property
+    def engines(self) -> EngineDirectory: ...
+    @property
+    def leases(self) -> LeaseTable: ...
+
+
+class TransactionRunner(Protocol):
+    """Runs work in a transaction: commits when it returns, rolls back when it raises."""
+
+    def run(self, work: Callable[[UnitOfWork], T]) -> T:
+        """Carry out `work`, again if PostgreSQL reports a serialisation failure or deadlock.
+
+        Raises:
+            DatabaseUnavailable: if no connection is to be had, or it broke.
+        """
