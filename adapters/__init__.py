@@ -1,0 +1,1 @@
+"""Technology behind the application's ports; a class is named technology + port."""

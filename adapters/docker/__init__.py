@@ -1,0 +1,1 @@
+"""Docker behind the application's engine port, driven through python-on-whales."""

@@ -1,0 +1,211 @@
+"""One Docker engine behind the application's port, through the CLI.
+
+Nothing here knows leases or the database. Every call is idempotent where Docker allows it: what is
+already as asked is success, what is gone cannot be removed again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from adapters.docker import labels
+from adapters.docker.build_log import MAX_BYTES, BuildLog
+from adapters.docker.cli_call import CutOff
+from adapters.docker.cli_calls import CliCalls
+from adapters.docker.environment_flags import environment_flags
+from adapters.docker.error_classes import AlreadyDone, Gone, classified_build
+from adapters.docker.inspection import (
+    CONTAINER_ID,
+    ENGINE_ID,
+    IMAGE_ID,
+    checked_id,
+    observations,
+)
+from adapters.docker.run_flags import run_flags
+from application.engine_calls import BuildOrder, CallLimits, ContainerOrder
+from application.errors import (
+    BuildFailed,
+    BuildInterrupted,
+    EngineInterrupted,
+    EngineRefused,
+    EngineTransient,
+    EngineUnreachable,
+    OutcomeUnknown,
+)
+from domain.observation import Observation
+
+LOG_BYTES = 8 * 1024
+
+
+class DockerContainerEngine:
+    """The engine at DOCKER_HOST.
+
+    Args:
+        docker_host: where it is.
+        installation_id: labels what is ours.
+        publish_host_ip: the address that external ports are bound to on the engine.
+        scratch: a private folder for pid files.
+        limits: how long each call may take.
+        max_build_log_bytes: how large the log of a build may become.
+    """
+
+    def __init__(
+        self,
+        *,
+        docker_host: str,
+        installation_id: str,
+        scratch: Path,
+        publish_host_ip: str = "127.0.0.1",
+        limits: CallLimits | None = None,
+        max_build_log_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._calls = CliCalls(docker_host, scratch)
+        self._installation_id = installation_id
+        self._publish_host_ip = publish_host_ip
+        self._limits = limits or CallLimits()
+        self._max_build_log_bytes = max_build_log_bytes
+
+    @property
+    def limits(self) -> CallLimits:
+        return self._limits
+
+    def engine_id(self) -> str:
+        engine_id = self._run(self._limits.inspect, ["info", "--format", "{{.ID}}"])
+        if not engine_id:
+            # The client answers with its own half when the daemon does not.
+            raise EngineUnreachable("the engine told no id")
+        return checked_id(ENGINE_ID, engine_id)
+
+    def version(self) -> str:
+        """Return the engine's version, for whoever reads the engines table."""
+        return self._run(self._limits.inspect, ["version", "--format", "{{.Server.Version}}"])
+
+    def build(self, order: BuildOrder) -> str:
+        try:
+            self._run_build(order)
+            return self._image_id(order)
+        except EngineInterrupted as exc:
+            raise BuildInterrupted(str(exc)) from exc
+
+    def interrupt_build(self, build_id: int) -> None:
+        self._calls.interrupt(_build_key(build_id))
+
+    def interrupt_all(self) -> None:
+        self._calls.interrupt_all()
+
+    def tag(self, docker_image_id: str, tag: str) -> None:
+        try:
+            self._run(self._limits.tag, ["image", "tag", docker_image_id, tag])
+        except Gone as exc:
+            raise EngineRefused(str(exc)) from exc
+
+    def remove_tag(self, tag: str) -> None:
+        try:
+            self._run(self._limits.tag, ["image", "rm", tag])
+        except Gone:
+            return
+
+    def create(self, order: ContainerOrder) -> str:
+        flags = run_flags(order, self._installation_id, self._publish_host_ip)
+        try:
+            with (
+                self._calls.call(self._limits.create) as call,
+                environment_flags(order.env) as env,
+            ):
+                command = ["container", "create", *flags, *env.flags, order.docker_image_id]
+                answer = call.answer(command, [env.descriptor], env.environment)
+        except Gone as exc:
+            raise EngineRefused("its image is not on the engine any more") from exc
+        return checked_id(CONTAINER_ID, answer)
+
+    def start(self, docker_id: str) -> None:
+        try:
+            self._run(self._limits.start, ["container", "start", docker_id])
+        except AlreadyDone:
+            return
+        except Gone as exc:
+            raise EngineTransient("the container was removed before it was started") from exc
+
+    def stop(self, docker_id: str, grace_seconds: float) -> None:
+        grace = max(round(grace_seconds), 0)
+        # -t: its long form has changed its name.
+        command = ["container", "stop", "-t", str(grace), docker_id]
+        try:
+            self._run(self._limits.stop + grace, command)
+        except (AlreadyDone, Gone):
+            return
+
+    def remove(self, docker_id: str) -> None:
+        try:
+            self._run(self._limits.remove, ["container", "rm", "--force", "--volumes", docker_id])
+        except (AlreadyDone, Gone):
+            return
+
+    def inspect(self, reference: str) -> Observation | None:
+        try:
+            answer = self._run(self._limits.inspect, ["container", "inspect", reference])
+        except Gone:
+            return None
+        found = observations(answer)
+        if len(found) != 1:
+            raise OutcomeUnknown(f"one container was asked for, {len(found)} were told")
+        return found[0]
+
+    def log_lines(self, docker_id: str, count: int) -> str:
+        lines: deque[str] = deque(maxlen=count)
+        command = ["container", "logs", "--tail", str(count), docker_id]
+        try:
+            with self._calls.call(self._limits.inspect) as call:
+                call.stream(command, lambda line: lines.append(line[-LOG_BYTES:]))
+        except Gone:
+            return ""
+        text = "\n".join(lines).replace("\0", "")
+        return text.encode()[-LOG_BYTES:].decode(errors="ignore")
+
+    # ---- detail ----------------------------------------------------------------------------
+
+    def _run(self, seconds: float, command: Sequence[str]) -> str:
+        with self._calls.call(seconds) as call:
+            return call.answer(command).strip()
+
+    def _run_build(self, order: BuildOrder) -> None:
+        command = ["buildx", "build", *self._build_flags(order), str(order.context)]
+        try:
+            with (
+                BuildLog(order.log, self._max_build_log_bytes) as log,
+                self._calls.call(order.timeout_seconds, _build_key(order.build_id)) as call,
+            ):
+                call.stream(command, log.write, classified_build)
+        except OSError as exc:
+            raise EngineTransient("the build log cannot be written") from exc
+        except CutOff as exc:
+            reason = f"the build took longer than {order.timeout_seconds:g} seconds"
+            raise BuildFailed(reason) from exc
+
+    def _build_flags(self, order: BuildOrder) -> Iterator[str]:
+        # The engine's own BuildKit, whichever builder the machine's user has chosen for himself.
+        yield from ("--builder", "default", "--load", "--progress", "plain", "--provenance=false")
+        ours = {
+            labels.INSTALLATION_ID: self._installation_id,
+            labels.IMAGE_ID: str(order.image_id),
+            labels.BUILD_ID: str(order.build_id),
+        }
+        for name, value in ours.items():
+            yield from ("--label", f"{name}={value}")
+        for tag in order.tags:
+            yield from ("--tag", tag)
+
+    def _image_id(self, order: BuildOrder) -> str:
+        """Return the id that `docker create` accepts, whichever image store the engine has."""
+        command = ["image", "inspect", "--format", "{{.Id}}", order.tags[0]]
+        try:
+            with self._calls.call(self._limits.inspect, _build_key(order.build_id)) as call:
+                return checked_id(IMAGE_ID, call.answer(command))
+        except Gone as exc:
+            raise EngineTransient("the image is not there after its build") from exc
+
+
+def _build_key(build_id: int) -> str:
+    return f"build-{build_id}"

@@ -1,0 +1,110 @@
+"""What the Docker client answers: ids, and `docker inspect` as an Observation."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from adapters.docker import labels
+from application.errors import OutcomeUnknown
+from domain.observation import Observation
+
+CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
+# A UUID; before Engine 24 groups of letters and digits.
+ENGINE_ID = re.compile(r"[\w:-]{8,128}")
+
+# Docker's zero time: it never happened.
+_NEVER_YEAR = 1
+
+
+class _State(msgspec.Struct, rename="pascal"):
+    running: bool
+    started_at: str
+    finished_at: str
+    exit_code: int
+    oom_killed: bool = msgspec.field(name="OOMKilled")
+
+
+class _Config(msgspec.Struct, rename="pascal"):
+    labels: dict[str, str] | None = None
+
+
+class _Network(msgspec.Struct, rename="pascal"):
+    ip_address: str = msgspec.field(name="IPAddress", default="")
+
+
+class _NetworkSettings(msgspec.Struct, rename="pascal"):
+    networks: dict[str, _Network | None] | None = None
+
+
+class _Container(msgspec.Struct, rename="pascal"):
+    id: str
+    name: str
+    state: _State
+    config: _Config
+    network_settings: _NetworkSettings
+
+
+_DECODER = msgspec.json.Decoder(list[_Container])
+
+
+def checked_id(shape: re.Pattern[str], answer: str) -> str:
+    """Return the id that was answered.
+
+    Raises:
+        OutcomeUnknown: it is none.
+    """
+    found = answer.strip()
+    if shape.fullmatch(found) is None:
+        raise OutcomeUnknown("the Docker client's answer is no id")
+    return found
+
+
+def observations(answer: str) -> list[Observation]:
+    """Read the answer of `docker container inspect`.
+
+    Raises:
+        OutcomeUnknown: it is not what Docker answers.
+    """
+    try:
+        return [_observation(container) for container in _DECODER.decode(answer)]
+    except (msgspec.DecodeError, ValueError, OverflowError) as exc:
+        raise OutcomeUnknown("the engine's answer cannot be read") from exc
+
+
+def _observation(container: _Container) -> Observation:
+    state, ours = container.state, container.config.labels or {}
+    started_at = _time(state.started_at)
+    over = not state.running and started_at is not None
+    networks = (container.network_settings.networks or {}).values()
+    addresses = [network.ip_address for network in networks if network and network.ip_address]
+    return Observation(
+        docker_id=container.id,
+        name=container.name.removeprefix("/"),
+        uid=_uid(ours.get(labels.UID)),
+        installation_id=ours.get(labels.INSTALLATION_ID),
+        spec_hash=ours.get(labels.SPEC_HASH),
+        running=state.running,
+        started_at=started_at,
+        finished_at=_time(state.finished_at) if over else None,
+        exit_code=state.exit_code if over else None,
+        oom_killed=state.oom_killed,
+        container_ip=addresses[0] if addresses else None,
+    )
+
+
+def _time(text: str) -> datetime | None:
+    """Read RFC 3339 with nanoseconds, which Python cuts to microseconds."""
+    moment = datetime.fromisoformat(text).astimezone(UTC)
+    return None if moment.year <= _NEVER_YEAR else moment
+
+
+def _uid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

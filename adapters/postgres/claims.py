@@ -1,0 +1,165 @@
+"""Claims in PostgreSQL: who takes up what is due, with SKIP LOCKED and fair among users."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import LiteralString
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from application.leases import Lease, Leased, Work
+from domain.container_status import Desired
+
+# What is to be done with a container follows from its status and what is desired of it.
+_CONTAINER_WORK: LiteralString = """
+CASE
+    WHEN c.desired = 'deleted' THEN 'delete'
+    WHEN c.status = 'stopping' THEN 'stop'
+    WHEN c.desired = 'stopped' AND c.status IN ('running', 'starting', 'exited') THEN 'stop'
+    WHEN c.status IN ('creating', 'starting') THEN 'start'
+    WHEN c.desired = 'running' AND c.status IN ('stopped', 'exited') THEN 'start'
+    ELSE 'observe'
+END
+"""
+
+_CONTAINER_DUE: LiteralString = (
+    """
+c.engine_id = %(engine_id)s
+AND (c.next_attempt_at <= now() OR c.generation > c.settled_generation)
+AND (c.lease_until IS NULL OR c.lease_until < now())
+AND """
+    + _CONTAINER_WORK
+    + " = ANY(%(works)s)"
+)
+
+# Fair among users: everybody's first one comes before anybody's second, and what a user already
+# has in hand counts. The condition stands twice because the second one is checked again on the
+# locked row.
+_CLAIM_CONTAINERS: LiteralString = f"""
+WITH in_hand AS (
+    SELECT user_id, count(*) AS leases FROM containers
+    WHERE engine_id = %(engine_id)s AND lease_until IS NOT NULL AND lease_until >= now()
+    GROUP BY user_id
+), due AS (
+    SELECT c.id, coalesce(in_hand.leases, 0) + row_number() OVER (
+               PARTITION BY c.user_id ORDER BY c.next_attempt_at NULLS FIRST, c.id) AS turn
+    FROM containers c LEFT JOIN in_hand USING (user_id)
+    WHERE {_CONTAINER_DUE}
+), picked AS (
+    SELECT c.id FROM containers c JOIN due ON due.id = c.id
+    WHERE {_CONTAINER_DUE}
+    ORDER BY due.turn, c.id
+    LIMIT %(limit)s
+    FOR NO KEY UPDATE OF c SKIP LOCKED
+)
+UPDATE containers c
+SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s)
+FROM picked WHERE c.id = picked.id
+RETURNING c.id, c.image_id, c.lease_epoch, c.generation, c.desired, {_CONTAINER_WORK} AS work,
+          -- What an earlier wish met with says nothing of this one.
+          CASE WHEN c.generation > c.settled_generation THEN 0 ELSE c.attempts END AS attempts
+"""  # noqa: S608 - built from the constants above
+
+_CLAIM_BUILDS: LiteralString = """
+WITH in_hand AS (
+    SELECT user_id, count(*) AS leases FROM builds
+    WHERE lease_until IS NOT NULL AND lease_until >= now()
+    GROUP BY user_id
+), due AS (
+    SELECT b.id, coalesce(in_hand.leases, 0) + row_number() OVER (
+               PARTITION BY b.user_id ORDER BY b.next_attempt_at, b.id) AS turn
+    FROM builds b LEFT JOIN in_hand USING (user_id)
+    WHERE b.next_attempt_at <= now()
+), picked AS (
+    SELECT b.id FROM builds b JOIN due ON due.id = b.id
+    WHERE b.next_attempt_at <= now()
+      AND (b.engine_id IS NULL OR b.engine_id = %(engine_id)s)
+      AND (b.lease_until IS NULL OR b.lease_until < now())
+    ORDER BY due.turn, b.id
+    LIMIT %(limit)s
+    FOR NO KEY UPDATE OF b SKIP LOCKED
+)
+UPDATE builds b
+SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s)
+FROM picked WHERE b.id = picked.id
+RETURNING b.id, b.image_id, b.lease_epoch, 0 AS generation, NULL AS desired, b.attempts,
+          'build' AS work
+"""
+
+_CLAIM_IMAGE_REMOVALS: LiteralString = """
+WITH picked AS (
+    SELECT i.id FROM images i
+    WHERE i.next_attempt_at <= now() AND i.status = 'deleting'
+      AND (i.engine_id IS NULL OR i.engine_id = %(engine_id)s)
+      AND (i.lease_until IS NULL OR i.lease_until < now())
+      -- Due until its public tag is set: a tag must not appear after its removal.
+      AND NOT EXISTS (SELECT 1 FROM builds b WHERE b.image_id = i.id
+                      AND (b.status IN ('queued', 'running') OR b.next_attempt_at IS NOT NULL))
+      AND NOT EXISTS (SELECT 1 FROM containers c
+                      WHERE c.image_id = i.id AND c.status <> 'deleted')
+    ORDER BY i.next_attempt_at, i.id
+    LIMIT %(limit)s
+    FOR NO KEY UPDATE OF i SKIP LOCKED
+)
+UPDATE images i
+SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s)
+FROM picked WHERE i.id = picked.id
+RETURNING i.id, i.id AS image_id, i.lease_epoch, 0 AS generation, NULL AS desired,
+          i.attempts, 'remove_image' AS work
+"""
+
+
+def claim_containers(
+    connection: Connection[DictRow],
+    engine_id: str,
+    works: Collection[Work],
+    limit: int,
+    seconds: float,
+) -> Sequence[Lease]:
+    """Claim containers of an engine that are due for one of `works`, for `seconds`."""
+    parameters = {
+        "engine_id": engine_id,
+        "works": [str(work) for work in works],
+        "limit": limit,
+        "seconds": seconds,
+    }
+    return _claim(connection, Leased.CONTAINER, _CLAIM_CONTAINERS, parameters)
+
+
+def claim_builds(
+    connection: Connection[DictRow], engine_id: str, limit: int, seconds: float
+) -> Sequence[Lease]:
+    """Claim builds that are due, of this engine or of none yet, for `seconds`."""
+    parameters = {"engine_id": engine_id, "limit": limit, "seconds": seconds}
+    return _claim(connection, Leased.BUILD, _CLAIM_BUILDS, parameters)
+
+
+def claim_image_removals(
+    connection: Connection[DictRow], engine_id: str, limit: int, seconds: float
+) -> Sequence[Lease]:
+    """Claim images in deletion that nothing uses any more, for `seconds`."""
+    parameters = {"engine_id": engine_id, "limit": limit, "seconds": seconds}
+    return _claim(connection, Leased.IMAGE, _CLAIM_IMAGE_REMOVALS, parameters)
+
+
+def _claim(
+    connection: Connection[DictRow],
+    kind: Leased,
+    sql: LiteralString,
+    parameters: Mapping[str, object],
+) -> Sequence[Lease]:
+    rows = connection.execute(sql, parameters).fetchall()
+    return [
+        Lease(
+            kind=kind,
+            id=row["id"],
+            image_id=row["image_id"],
+            work=Work(row["work"]),
+            epoch=row["lease_epoch"],
+            generation=row["generation"],
+            desired=Desired(row["desired"]) if row["desired"] else None,
+            attempts=row["attempts"],
+        )
+        for row in sorted(rows, key=lambda row: int(row["id"]))
+    ]

@@ -1,0 +1,102 @@
+"""Engines as their workers last saw them, and the pool of host ports that each one has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from adapters.postgres.errors import translated_errors
+from adapters.postgres.pool import Pool
+
+_HEARTBEAT = """
+INSERT INTO engines (engine_id, host, version, reachable, detail)
+VALUES (%(engine_id)s, %(host)s, %(version)s, %(reachable)s, %(detail)s)
+ON CONFLICT ON CONSTRAINT engines_pkey DO UPDATE
+SET host = EXCLUDED.host, version = EXCLUDED.version, reachable = EXCLUDED.reachable,
+    detail = EXCLUDED.detail, checked_at = now()
+"""
+
+_ADD_PORTS = """
+INSERT INTO host_ports (engine_id, port)
+SELECT %(engine_id)s, port FROM generate_series(%(first)s::int, %(last)s::int) AS port
+ON CONFLICT ON CONSTRAINT host_ports_pkey DO NOTHING
+"""
+
+# A port that left the range stays with its container until that is gone.
+_REMOVE_PORTS = """
+DELETE FROM host_ports
+WHERE engine_id = %(engine_id)s AND container_id IS NULL
+  AND port NOT BETWEEN %(first)s AND %(last)s
+"""
+
+_HEALTH = """
+SELECT engine_id, reachable, extract(epoch FROM now() - checked_at)::float8 AS age_seconds
+FROM engines ORDER BY engine_id
+"""
+
+_HOST = "SELECT host FROM engines WHERE engine_id = %(engine_id)s"
+
+_INSTALLATION_ID = "SELECT installation_id::text AS installation_id FROM installation"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHealth:
+    """An engine as a worker last saw it."""
+
+    engine_id: str
+    reachable: bool
+    age_seconds: float
+
+
+class PostgresEngineDirectory:
+    """The engines as one transaction sees them."""
+
+    def __init__(self, connection: Connection[DictRow]) -> None:
+        self._connection = connection
+
+    def host(self, engine_id: str) -> str:
+        row = self._connection.execute(_HOST, {"engine_id": engine_id}).fetchone()
+        assert row is not None  # noqa: S101 - builds refer to engines by a foreign key
+        return str(row["host"])
+
+
+class PostgresEngineRegistry:
+    """The engines table and what belongs to an engine as a whole."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def installation_id(self) -> str:
+        """Return this installation's id, made by the first migration."""
+        with translated_errors(), self._pool.connection() as connection:
+            row = connection.execute(_INSTALLATION_ID).fetchone()
+        assert row is not None  # noqa: S101 - inserted by the first migration, never deleted
+        return str(row["installation_id"])
+
+    def heartbeat(
+        self, engine_id: str, host: str, version: str, *, reachable: bool, detail: str | None
+    ) -> None:
+        """Note what a worker just saw of its engine."""
+        parameters = {
+            "engine_id": engine_id,
+            "host": host,
+            "version": version,
+            "reachable": reachable,
+            "detail": detail,
+        }
+        with translated_errors(), self._pool.connection() as connection:
+            connection.execute(_HEARTBEAT, parameters)
+
+    def set_port_range(self, engine_id: str, first: int, last: int) -> None:
+        """Make the pool of host ports equal to a range, both ends included."""
+        parameters = {"engine_id": engine_id, "first": first, "last": last}
+        with translated_errors(), self._pool.connection() as connection:
+            connection.execute(_ADD_PORTS, parameters)
+            connection.execute(_REMOVE_PORTS, parameters)
+
+    def health(self) -> list[EngineHealth]:
+        """Return every engine with the age of what is known of it."""
+        with translated_errors(), self._pool.connection() as connection:
+            return [EngineHealth(**row) for row in connection.execute(_HEALTH).fetchall()]

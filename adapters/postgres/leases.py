@@ -1,0 +1,145 @@
+"""Leases in PostgreSQL, timed by the database's clock alone; a lease that has ended stays ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import LiteralString
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from adapters.postgres import claims
+from adapters.postgres.signals import Channel
+from application.errors import LeaseLost
+from application.leases import Lease, Leased, Renewal, Settlement, Work
+
+_TABLES: Mapping[Leased, LiteralString] = {
+    Leased.IMAGE: "images",
+    Leased.BUILD: "builds",
+    Leased.CONTAINER: "containers",
+}
+
+
+def _for_each_table(sql: LiteralString) -> Mapping[Leased, LiteralString]:
+    return {kind: sql.replace("@table", table) for kind, table in _TABLES.items()}
+
+
+_HOLD = _for_each_table(
+    """
+SELECT 1 FROM @table
+WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL FOR NO KEY UPDATE
+"""
+)
+
+_COVER = _for_each_table("""
+UPDATE @table
+SET lease_until = greatest(lease_until, now() + make_interval(secs => %(seconds)s))
+WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
+""")
+
+_SETTLE = _for_each_table("""
+UPDATE @table
+SET lease_until = NULL,
+    next_attempt_at = now() + make_interval(secs => %(retry_in_seconds)s),
+    attempts = CASE WHEN %(applied)s THEN 0 WHEN %(counts)s THEN %(attempts)s + 1
+                    ELSE %(attempts)s END
+WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
+""")
+
+_SETTLE_GENERATION = """
+UPDATE containers
+SET settled_generation = %(generation)s,
+    applied_generation = CASE WHEN %(applied)s THEN %(generation)s ELSE applied_generation END
+WHERE id = %(id)s
+"""
+
+_RENEW: LiteralString = """
+UPDATE {table} AS held
+SET lease_until = greatest(lease_until, now() + make_interval(secs => %(seconds)s))
+FROM unnest(%(ids)s::bigint[], %(epochs)s::bigint[]) AS mine (id, epoch)
+WHERE held.id = mine.id AND held.lease_epoch = mine.epoch AND held.lease_until IS NOT NULL
+RETURNING held.id, {wish}
+"""
+
+_RENEWALS: Mapping[Leased, LiteralString] = {
+    Leased.IMAGE: _RENEW.replace("{table}", "images").replace(
+        "{wish}", "0 AS generation, false AS cancel_requested"
+    ),
+    Leased.BUILD: _RENEW.replace("{table}", "builds").replace(
+        "{wish}", "0 AS generation, held.cancel_requested"
+    ),
+    Leased.CONTAINER: _RENEW.replace("{table}", "containers").replace(
+        "{wish}", "held.generation, false AS cancel_requested"
+    ),
+}
+
+
+class PostgresLeaseTable:
+    """Leases of one transaction.
+
+    Args:
+        connection: the transaction's connection.
+        signals: collects whom to wake after the commit.
+        lease_seconds: how long a claim lasts unless it is renewed or covered.
+    """
+
+    def __init__(
+        self, connection: Connection[DictRow], signals: set[Channel], lease_seconds: float
+    ) -> None:
+        self._signals = signals
+        self._connection = connection
+        self._lease_seconds = lease_seconds
+
+    def claim_containers(
+        self, engine_id: str, works: Collection[Work], limit: int
+    ) -> Sequence[Lease]:
+        return claims.claim_containers(
+            self._connection, engine_id, works, limit, self._lease_seconds
+        )
+
+    def claim_builds(self, engine_id: str, limit: int) -> Sequence[Lease]:
+        return claims.claim_builds(self._connection, engine_id, limit, self._lease_seconds)
+
+    def claim_image_removals(self, engine_id: str, limit: int) -> Sequence[Lease]:
+        return claims.claim_image_removals(self._connection, engine_id, limit, self._lease_seconds)
+
+    def hold(self, lease: Lease) -> None:
+        parameters = {"id": lease.id, "epoch": lease.epoch}
+        if self._connection.execute(_HOLD[lease.kind], parameters).fetchone() is None:
+            raise LeaseLost
+
+    def cover(self, lease: Lease, seconds: float) -> None:
+        parameters = {"id": lease.id, "epoch": lease.epoch, "seconds": seconds}
+        if not self._connection.execute(_COVER[lease.kind], parameters).rowcount:
+            raise LeaseLost
+
+    def settle(self, lease: Lease, settlement: Settlement) -> None:
+        parameters = {
+            "id": lease.id,
+            "epoch": lease.epoch,
+            "generation": lease.generation,
+            "attempts": lease.attempts,
+            "applied": settlement.applied,
+            "counts": settlement.counts,
+            "retry_in_seconds": settlement.retry_in_seconds,
+        }
+        if not self._connection.execute(_SETTLE[lease.kind], parameters).rowcount:
+            raise LeaseLost
+        if lease.kind is Leased.CONTAINER:
+            self._connection.execute(_SETTLE_GENERATION, parameters)
+        self._signals.update((Channel.WORK, Channel.OUTCOME))
+
+    def renew(self, leases: Collection[Lease], seconds: float) -> Mapping[Lease, Renewal]:
+        renewed: dict[Lease, Renewal] = {}
+        for kind in Leased:
+            mine = {lease.id: lease for lease in leases if lease.kind is kind}
+            if not mine:
+                continue
+            parameters = {
+                "ids": list(mine),
+                "epochs": [lease.epoch for lease in mine.values()],
+                "seconds": seconds,
+            }
+            for row in self._connection.execute(_RENEWALS[kind], parameters).fetchall():
+                renewed[mine[row["id"]]] = Renewal(row["generation"], row["cancel_requested"])
+        return renewed

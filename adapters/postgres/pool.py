@@ -1,0 +1,57 @@
+"""The connection pool of a process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool
+
+Pool = ConnectionPool[Connection[DictRow]]
+
+# A statement that takes longer than this is stuck; nothing here scans more than one user's rows.
+STATEMENT_TIMEOUT_MS = 15_000
+# A caller is told soon that the database is away; whoever can wait asks again.
+WAIT_SECONDS = 3.0
+
+# A server that vanished without a word (a lost machine, a network that drops) is noticed after
+# about 10 s, idle or not, instead of the kernel's default of hours. As in the relay.
+_VANISHED_SERVER = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+def connection_options(application_name: str) -> dict[str, Any]:
+    """Return the keyword arguments that every connection of ours is opened with."""
+    return {
+        "row_factory": dict_row,
+        "application_name": application_name,
+        "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}",
+        "connect_timeout": 5,
+        **_VANISHED_SERVER,
+    }
+
+
+def create_pool(database_url: str, *, application_name: str, size: int) -> Pool:
+    """Create a pool that is not open yet; its owner opens and closes it.
+
+    Args:
+        database_url: where PostgreSQL is; must bypass transaction poolers.
+        application_name: shown in pg_stat_activity.
+        size: connections at most.
+    """
+    return ConnectionPool(
+        database_url,
+        kwargs=connection_options(application_name),
+        connection_class=Connection[DictRow],
+        min_size=1,
+        max_size=size,
+        timeout=WAIT_SECONDS,
+        check=ConnectionPool.check_connection,
+        open=False,
+        name=application_name,
+    )

@@ -1,0 +1,106 @@
+"""One transaction: state, ledger and outbox together, then wake-ups for those who wait."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from adapters.postgres.builds import PostgresBuildRepository
+from adapters.postgres.containers import PostgresContainerRepository
+from adapters.postgres.engines import PostgresEngineDirectory
+from adapters.postgres.errors import TransactionConflict, translated_errors
+from adapters.postgres.host_ports import PostgresHostPortPool
+from adapters.postgres.hostnames import PostgresHostnameRegistry
+from adapters.postgres.images import PostgresImageRepository
+from adapters.postgres.leases import PostgresLeaseTable
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.pool import Pool
+from adapters.postgres.signals import Channel
+from adapters.wire.events import EventEncoder
+from application.errors import DatabaseUnavailable
+from application.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
+
+# A transaction that lost this often against others is given up: something else is wrong.
+_ATTEMPTS = 10
+_FIRST_PAUSE_SECONDS = 0.005
+
+
+class PostgresUnitOfWork:
+    """The repositories of one transaction.
+
+    Attributes:
+        signals: whom to wake once it is committed.
+    """
+
+    def __init__(
+        self,
+        connection: Connection[DictRow],
+        encoder: EventEncoder,
+        new_event_id: Callable[[], UUID],
+        lease_seconds: float,
+    ) -> None:
+        self.signals: set[Channel] = set()
+        ledger = PostgresLedger(connection, encoder, new_event_id, self.signals)
+        self.images = PostgresImageRepository(connection, ledger, self.signals)
+        self.builds = PostgresBuildRepository(connection, self.signals)
+        self.containers = PostgresContainerRepository(connection, ledger, self.signals)
+        self.hostnames = PostgresHostnameRegistry(connection)
+        self.host_ports = PostgresHostPortPool(connection)
+        self.engines = PostgresEngineDirectory(connection)
+        self.leases = PostgresLeaseTable(connection, self.signals, lease_seconds)
+
+
+class PostgresTransactionRunner:
+    """Runs use cases in transactions of their own.
+
+    Args:
+        pool: an open pool.
+        encoder: turns events into what the ledger stores.
+        new_event_id: returns a new UUIDv7.
+        signal: is told the channels to wake once a transaction is committed.
+        lease_seconds: how long a claim lasts unless it is renewed or covered.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        encoder: EventEncoder,
+        new_event_id: Callable[[], UUID],
+        signal: Callable[[set[Channel]], None],
+        *,
+        lease_seconds: float,
+    ) -> None:
+        self._pool = pool
+        self._encoder = encoder
+        self._new_event_id = new_event_id
+        self._signal = signal
+        self._lease_seconds = lease_seconds
+
+    def run(self, work: Callable[[UnitOfWork], T]) -> T:
+        pause = _FIRST_PAUSE_SECONDS
+        for _ in range(_ATTEMPTS):
+            try:
+                result, signals = self._run_once(work)
+            except TransactionConflict:
+                time.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, no secret
+                pause *= 2
+            else:
+                if signals:
+                    self._signal(signals)
+                return result
+        raise DatabaseUnavailable("the transaction lost against others too often")
+
+    def _run_once(self, work: Callable[[UnitOfWork], T]) -> tuple[T, set[Channel]]:
+        with translated_errors(), self._pool.connection() as connection, connection.transaction():
+            uow = PostgresUnitOfWork(
+                connection, self._encoder, self._new_event_id, self._lease_seconds
+            )
+            return work(uow), uow.signals

@@ -1,0 +1,1 @@
+"""The persistent volume with build contexts and build logs."""
