@@ -1,0 +1,107 @@
+"""The life of a relay process: open a session, stand by, lead, and start over when it is lost."""
+
+import logging
+import threading
+
+import psycopg
+import structlog
+
+from relay.errors import RelayError
+from relay.health import Role, Status
+from relay.leadership import Leadership, open_session
+from relay.metrics import Metrics
+from relay.settings import Settings
+from relay.shutdown import Shutdown
+from relay.term import Backoff, Term
+from relay.topics import Topics
+from relay.wakeup import WakeUp
+from relay.watchers import BrokerWatcher, DatabaseWatcher
+
+# A leader's end is noticed this soon; the promise is 5 s.
+_STANDBY_POLL_SECONDS = 0.5
+
+
+class RelayProcess:
+    """Everything that runs beside the health server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        shutdown: Shutdown,
+        status: Status,
+        metrics: Metrics,
+        client_log: logging.Logger,
+    ) -> None:
+        self._settings = settings
+        self._shutdown = shutdown
+        self._status = status
+        self._metrics = metrics
+        self._client_log = client_log
+        self._log = structlog.get_logger()
+        self._wakeup = WakeUp(settings.database_url, shutdown)
+        self._topics = Topics(settings, client_log)
+        self._watchers: tuple[threading.Thread, ...] = (
+            self._wakeup,
+            DatabaseWatcher(settings, shutdown, status, metrics),
+            BrokerWatcher(settings, shutdown, status, client_log),
+        )
+
+    def run(self) -> None:
+        """Serve until the shutdown is requested; no failure ends it before."""
+        for watcher in self._watchers:
+            watcher.start()
+        backoff = Backoff()
+        while not self._shutdown.requested:
+            try:
+                self._serve(backoff)
+            except (psycopg.Error, RelayError) as exc:
+                self._log.warning("session lost", error=str(exc).strip(), kind=type(exc).__name__)
+            except Exception:  # noqa: BLE001 - see below; the traceback is logged
+                # Whatever it is, the rows are still there: a fresh start beats a dead relay.
+                self._log.exception("term failed")
+            self._leave_office()
+            self._shutdown.wait(backoff.next())
+
+    def stop(self) -> None:
+        """Ask everything to end; ``run`` returns when what was in flight is settled."""
+        self._shutdown.request()
+        self._wakeup.wake()
+
+    def _serve(self, backoff: Backoff) -> None:
+        with open_session(self._settings.database_url, "leader or standby") as session:
+            leadership = Leadership(session)
+            if not self._stand_by(leadership):
+                return
+            backoff.reset()
+            self._status.role = Role.LEADER
+            self._metrics.leader.set(1)
+            self._metrics.takeovers.inc()
+            self._log.info("leading")
+            self._wakeup.wake()
+            Term(
+                session,
+                leadership,
+                self._settings,
+                topics=self._topics,
+                wakeup=self._wakeup,
+                shutdown=self._shutdown,
+                status=self._status,
+                metrics=self._metrics,
+                client_log=self._client_log,
+            ).serve()
+
+    def _stand_by(self, leadership: Leadership) -> bool:
+        """Wait for the lock; return False when the process is to end first."""
+        while not leadership.try_acquire():
+            if self._status.role is not Role.STANDBY:
+                self._status.role = Role.STANDBY
+                self._log.info("standing by")
+            if self._shutdown.wait(_STANDBY_POLL_SECONDS):
+                return False
+        return not self._shutdown.requested
+
+    def _leave_office(self) -> None:
+        self._status.role = Role.STARTING
+        self._status.publishing = None
+        self._metrics.leader.set(0)

@@ -1,0 +1,78 @@
+"""Knows that a topic exists before anything is sent to it, and creates it where that is allowed.
+
+The client would find a missing topic by itself, but only by failing every message for it after
+30 s; asked for by name, the broker answers at once.
+"""
+
+import logging
+from collections.abc import Collection
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from relay.errors import BrokerTrouble
+from relay.settings import Settings
+
+# Two of these and a flush fit into the 5 s that SIGTERM leaves.
+_REQUEST_SECONDS = 1.5
+
+
+class Topics:
+    """The topics known to exist, as far as this process has asked."""
+
+    def __init__(self, settings: Settings, log: logging.Logger) -> None:
+        self._client = AdminClient(dict(settings.client_options()), logger=log)
+        self._settings = settings
+        self._known: set[str] = set()
+
+    def require(self, names: Collection[str]) -> None:
+        """Return once every topic is known to exist.
+
+        Raises:
+            BrokerTrouble: One is missing and may not be created, or the broker did not answer.
+        """
+        for name in sorted(set(names) - self._known):
+            self._require(name)
+            self._known.add(name)
+
+    def forget(self) -> None:
+        """Ask again next time: something about a topic may have changed."""
+        self._known.clear()
+
+    def _require(self, name: str) -> None:
+        try:
+            found = self._client.list_topics(name, timeout=_REQUEST_SECONDS).topics[name]
+        except KafkaException as exc:
+            self._client.poll(0)
+            raise _trouble(exc) from exc
+        if found.error is None:
+            return
+        code = found.error.name()
+        if code != "UNKNOWN_TOPIC_OR_PART":
+            raise BrokerTrouble(code, f"topic {name}: {found.error.str()}")
+        if not self._settings.kafka_create_topics:
+            raise BrokerTrouble(code, f"topic {name} is missing and KAFKA_CREATE_TOPICS is not set")
+        self._create(name)
+
+    def _create(self, name: str) -> None:
+        topic = NewTopic(
+            name,
+            num_partitions=self._settings.kafka_topic_partitions,
+            replication_factor=self._settings.kafka_topic_replication_factor,
+        )
+        pending = self._client.create_topics([topic], request_timeout=_REQUEST_SECONDS)
+        try:
+            pending[name].result(timeout=_REQUEST_SECONDS + 0.5)
+        except KafkaException as exc:
+            # Another relay, or an operator, was faster.
+            if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise _trouble(exc) from exc
+        except FutureTimeoutError as exc:
+            raise BrokerTrouble("_TIMED_OUT", f"topic {name}: not created in time") from exc
+
+
+def _trouble(exc: KafkaException) -> BrokerTrouble:
+    error = exc.args[0]
+    return BrokerTrouble(error.name(), error.str())

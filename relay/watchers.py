@@ -1,0 +1,107 @@
+"""Two threads that look at what the relay stands on, for readiness and for the gauges.
+
+They have connections of their own, so that a leader that waits for Kafka, or a standby that only
+waits, still tells the truth about both.
+"""
+
+import logging
+import threading
+
+import psycopg
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from relay.health import Status
+from relay.leadership import open_session
+from relay.metrics import Metrics
+from relay.settings import Settings
+from relay.shutdown import Shutdown
+
+_INTERVAL_SECONDS = 2.0
+# Must leave room for the rest of the shutdown.
+_BROKER_SECONDS = 1.5
+
+# The first pending row stands for the oldest: ids follow the time of recording but for the length
+# of a transaction, and sorting a large backlog by time would cost more than the figure is worth.
+_BACKLOG = """
+SELECT (SELECT count(*) FROM outbox),
+       coalesce((
+           SELECT extract(epoch FROM clock_timestamp() - events.recorded_at)
+           FROM outbox JOIN events USING (event_id)
+           ORDER BY outbox.id
+           LIMIT 1
+       ), 0)::float8
+"""
+
+
+class DatabaseWatcher(threading.Thread):
+    """Measures the backlog; its failure is "the database cannot be reached"."""
+
+    def __init__(
+        self, settings: Settings, shutdown: Shutdown, status: Status, metrics: Metrics
+    ) -> None:
+        super().__init__(name="database-watcher", daemon=True)
+        self._settings = settings
+        self._shutdown = shutdown
+        self._status = status
+        self._metrics = metrics
+
+    def run(self) -> None:
+        while not self._shutdown.requested:
+            try:
+                with open_session(self._settings.database_url, "watcher") as session:
+                    self._watch(session)
+            except psycopg.Error as exc:
+                # The text of a failed connection names host and role, never the password.
+                self._status.database = str(exc).strip() or type(exc).__name__
+                self._shutdown.wait(_INTERVAL_SECONDS)
+
+    def _watch(self, session: psycopg.Connection) -> None:
+        while not self._shutdown.requested:
+            row = session.execute(_BACKLOG).fetchone()
+            if row is not None:
+                self._metrics.pending.set(row[0])
+                self._metrics.oldest_pending.set(row[1])
+            self._status.database = None
+            self._shutdown.wait(_INTERVAL_SECONDS)
+
+
+class BrokerWatcher(threading.Thread):
+    """Asks the broker for the topic's metadata every few seconds."""
+
+    def __init__(
+        self, settings: Settings, shutdown: Shutdown, status: Status, log: logging.Logger
+    ) -> None:
+        super().__init__(name="broker-watcher", daemon=True)
+        self._topic = settings.kafka_topic
+        self._shutdown = shutdown
+        self._status = status
+        self._connection_errors: list[KafkaError] = []
+        options = {**settings.client_options(), "error_cb": self._note}
+        self._client = AdminClient(options, logger=log)  # type: ignore[arg-type]  # the stub knows no callbacks
+
+    def run(self) -> None:
+        while not self._shutdown.requested:
+            self._status.broker = self._ask()
+            self._shutdown.wait(_INTERVAL_SECONDS)
+
+    def _ask(self) -> str | None:
+        """Return None, or why the broker did not answer."""
+        self._connection_errors.clear()
+        try:
+            self._client.list_topics(self._topic, timeout=_BROKER_SECONDS)
+        except KafkaException as exc:
+            # The error of the request is only "timed out"; that of the connection tells why.
+            self._client.poll(0)
+            error: KafkaError = exc.args[0]
+            return _describe(next(iter(self._connection_errors), error))
+        self._client.poll(0)
+        return None
+
+    def _note(self, error: KafkaError) -> None:
+        if error.name() != "_ALL_BROKERS_DOWN":
+            self._connection_errors.append(error)
+
+
+def _describe(error: KafkaError) -> str:
+    return f"{error.name()}: {error.str()}"
