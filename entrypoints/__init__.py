@@ -1,0 +1,1 @@
+"""Where processes start: settings, composition, and one package a process."""

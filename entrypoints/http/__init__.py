@@ -1,0 +1,1 @@
+"""The api: REST over Starlette; it records what is desired and waits for outcomes."""

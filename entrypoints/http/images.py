@@ -1,0 +1,143 @@
+"""The endpoints of images."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from http import HTTPStatus
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from adapters.volume.context_store import VolumeContextStore
+from application.delete_image import DeleteImage, DeleteImageHandler
+from application.errors import NotFound
+from application.ports import Reader
+from application.upload_image import UploadImage, UploadImageHandler
+from entrypoints.http.authentication import Authenticator
+from entrypoints.http.outcome_waiter import OutcomeWaiter, Verdict
+from entrypoints.http.problems import RequestProblem
+from entrypoints.http.requests import path_id, wait_seconds
+from entrypoints.http.responses import json_response
+from entrypoints.http.upload_form import image_spec, received_form
+
+# Extracting is disk and CPU: more at once would only make each of them slower.
+CONCURRENT_EXTRACTIONS = 2
+# Uploads that are received or wait for their extraction; one more is asked to come back.
+CONCURRENT_UPLOADS = 16
+
+
+class ImageEndpoints:
+    """REST over the use cases of images."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        reader: Reader,
+        upload: UploadImageHandler,
+        delete: DeleteImageHandler,
+        waiter: OutcomeWaiter,
+        store: VolumeContextStore,
+        *,
+        max_upload_bytes: int,
+    ) -> None:
+        self._authenticator = authenticator
+        self._reader = reader
+        self._upload = upload
+        self._delete_image = delete
+        self._waiter = waiter
+        self._store = store
+        self._max_upload_bytes = max_upload_bytes
+        self._extractions = CapacityLimiter(CONCURRENT_EXTRACTIONS)
+        self._uploads = 0
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/images", self._list, methods=["GET"]),
+            Route("/api/images/", self._list, methods=["GET"]),
+            Route("/api/images", self._create, methods=["POST"]),
+            Route("/api/images/", self._create, methods=["POST"]),
+            Route("/api/images/with-containers", self._list_with_containers, methods=["GET"]),
+            Route("/api/images/{id}", self._get, methods=["GET"]),
+            Route("/api/images/{id}", self._delete, methods=["DELETE"]),
+            Route("/api/images/{id}/build-logs", self._build_logs, methods=["GET"]),
+            Route("/api/images/{id}/containers", self._containers, methods=["GET"]),
+        ]
+
+    async def _create(self, request: Request) -> Response:
+        """201 with the image `building`; its archive is stored, its build queued."""
+        user_id = self._authenticator.user_id(request)
+        if self._uploads >= CONCURRENT_UPLOADS:
+            raise RequestProblem(
+                HTTPStatus.TOO_MANY_REQUESTS, "too-many-uploads", "too many uploads at once"
+            )
+        self._uploads += 1
+        archive = self._store.incoming()
+        try:
+            form = await received_form(request, archive, self._max_upload_bytes)
+            spec = image_spec(form, user_id)
+            command = UploadImage(spec, archive, request.state.request_id)
+            # Shielded: a request that is cancelled must not leave a half-extracted folder to a
+            # thread that nobody waits for.
+            image_id = await asyncio.shield(self._store_upload(command))
+        except asyncio.CancelledError:
+            # The process ends, and an extraction may be in the midst of it: one that meets the end
+            # of its archive refuses it and clears up after itself.
+            with contextlib.suppress(FileNotFoundError):
+                os.truncate(archive, 0)
+            raise
+        finally:
+            self._uploads -= 1
+            await run_in_threadpool(self._store.discard, archive)
+        view = await run_in_threadpool(self._reader.image, user_id, image_id)
+        location = {"Location": f"/api/images/{image_id}"}
+        return json_response(view, HTTPStatus.CREATED, location)
+
+    async def _store_upload(self, command: UploadImage) -> int:
+        return await anyio.to_thread.run_sync(
+            self._upload.handle, command, limiter=self._extractions
+        )
+
+    async def _list(self, request: Request) -> Response:
+        user_id = self._authenticator.user_id(request)
+        return json_response(await run_in_threadpool(self._reader.images, user_id))
+
+    async def _list_with_containers(self, request: Request) -> Response:
+        user_id = self._authenticator.user_id(request)
+        return json_response(await run_in_threadpool(self._reader.images_with_containers, user_id))
+
+    async def _get(self, request: Request) -> Response:
+        user_id, image_id = self._addressed(request)
+        return json_response(await run_in_threadpool(self._reader.image, user_id, image_id))
+
+    async def _build_logs(self, request: Request) -> Response:
+        user_id, image_id = self._addressed(request)
+        return json_response(await run_in_threadpool(self._reader.build_log, user_id, image_id))
+
+    async def _containers(self, request: Request) -> Response:
+        user_id, image_id = self._addressed(request)
+        return json_response(await run_in_threadpool(self._reader.containers, user_id, image_id))
+
+    async def _delete(self, request: Request) -> Response:
+        """204 when nothing of it is left, 202 with the image while something is."""
+        user_id, image_id = self._addressed(request)
+        seconds = wait_seconds(request)
+        command = DeleteImage(user_id, image_id, request.state.request_id)
+        await run_in_threadpool(self._delete_image.handle, command)
+        verdict = await self._waiter.image_deletion(image_id, seconds)
+        if verdict is Verdict.CARRIED_OUT:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        try:
+            view = await run_in_threadpool(self._reader.image, user_id, image_id)
+        except NotFound:
+            # It went between the last look and this one.
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        return json_response(view, HTTPStatus.ACCEPTED)
+
+    def _addressed(self, request: Request) -> tuple[str, int]:
+        return self._authenticator.user_id(request), path_id(request, "id", "image")
