@@ -1,0 +1,112 @@
+"""The servers of the suites: each is started once, when the first test asks for it.
+
+A test that stops or kills a server starts one of its own (`Postgres()`, `Broker()`, `Engine()` of
+`entrypoints.dev`): these here are shared.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+import pytest
+
+from entrypoints.dev.database_server import DatabaseServer
+from entrypoints.dev.engine import docker_engine
+from entrypoints.dev.engine_packages import EngineMissingError
+from entrypoints.dev.kafka import Broker
+from entrypoints.dev.kafka_jars import BrokerUnavailableError
+from entrypoints.dev.postgres import database_server
+from migrations.runner import migrate
+
+_MARKED = {"broker": "broker", "engine_host": "engine"}
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBroker:
+    """A broker that somebody else runs."""
+
+    bootstrap_servers: str
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a slow server, so that `-m "not engine"` leaves them out."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in _MARKED:
+                item.add_marker(_MARKED[fixture])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[DatabaseServer]:
+    """The PostgreSQL server: TEST_DATABASE_URL's, else an embedded one."""
+    with database_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: DatabaseServer) -> Iterator[Callable[[], str]]:
+    """Make another migrated, empty database and return its URL; all go when the session ends."""
+    made = [template := _unique("template")]
+    migrate(postgres.create_database(template))
+
+    def new() -> str:
+        made.append(name := _unique("test"))
+        return postgres.create_database(name, template=template)
+
+    yield new
+    for name in made:
+        postgres.drop_database(name)
+
+
+@pytest.fixture
+def database(new_database: Callable[[], str]) -> str:
+    """The URL of a migrated, empty database for this test alone."""
+    return new_database()
+
+
+@pytest.fixture(scope="module")
+def module_database(new_database: Callable[[], str]) -> str:
+    """The URL of a migrated, empty database for the tests of one module."""
+    return new_database()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker | GivenBroker]:
+    """A real Kafka broker: KAFKA_BOOTSTRAP_SERVERS's, else one of our own."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        yield GivenBroker(given)
+        return
+    try:
+        started = Broker()
+    except BrokerUnavailableError as error:
+        unavailable(str(error))
+    with started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def engine_host() -> Iterator[str]:
+    """The DOCKER_HOST of a real Docker Engine with BuildKit."""
+    try:
+        opened = docker_engine(install=False)
+        host = opened.__enter__()
+    except EngineMissingError as error:
+        unavailable(str(error))
+    try:
+        yield host
+    finally:
+        opened.__exit__(None, None, None)
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test for this reason; with CI=true fail it, for there everything is there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def _unique(kind: str) -> str:
+    return f"orchestrator_{kind}_{uuid.uuid4().hex[:12]}"

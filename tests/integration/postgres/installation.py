@@ -1,0 +1,294 @@
+"""An installation on a real database: the use cases of api and worker, assembled as they are.
+
+Only two things are missing: the archive (a context is made out of nothing, extraction has tests of
+its own) and an engine, which each test brings if it needs one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+import uuid_utils.compat
+from psycopg.rows import DictRow
+
+from adapters.postgres.engines import PostgresEngineRegistry
+from adapters.postgres.pool import create_pool
+from adapters.postgres.reader import PostgresReader
+from adapters.postgres.signals import Channel
+from adapters.postgres.unit_of_work import PostgresTransactionRunner
+from adapters.volume.context_store import VolumeContextStore
+from adapters.wire.events import EventEncoder
+from application.change_container import ChangeContainer, ChangeContainerHandler
+from application.container_outcomes import ContainerOutcomes
+from application.create_containers import CreateContainers, CreateContainersHandler
+from application.delete_image import DeleteImage, DeleteImageHandler
+from application.leases import Lease, Settlement, Work
+from application.unit_of_work import TransactionRunner, UnitOfWork
+from application.upload_image import UploadImage, UploadImageHandler
+from domain.build import LogTail
+from domain.container_status import Desired
+from domain.image import ImageSpec
+from domain.limits import InstanceLimits, ResourceLimits
+from domain.observation import Observation
+
+T = TypeVar("T")
+
+ENGINE = "engine-1"
+FIRST_PORT = 20000
+CONTAINER_WORKS = (Work.START, Work.STOP, Work.DELETE, Work.OBSERVE)
+
+_EMPTY = "TRUNCATE outbox, events, host_ports, containers, builds, images, hostnames"
+
+
+class Crash(Exception):  # noqa: N818 - no error: the process died
+    """The process ended here."""
+
+
+class CrashingTransactions:
+    """Runs work to its end, and dies before the commit.
+
+    Args:
+        spared: how many transactions are committed before that.
+    """
+
+    def __init__(self, transactions: TransactionRunner, spared: int = 0) -> None:
+        self._transactions = transactions
+        self._spared = spared
+
+    def run(self, work: Callable[[UnitOfWork], T]) -> T:
+        def die(uow: UnitOfWork) -> T:
+            work(uow)
+            raise Crash
+
+        if self._spared:
+            self._spared -= 1
+            return self._transactions.run(work)
+        return self._transactions.run(die)
+
+
+class _EmptyContext:
+    def extract(self, archive: Path, destination: Path) -> None:
+        destination.mkdir()
+        (destination / "Dockerfile").write_text("FROM scratch\n")
+
+
+class Installation:
+    """The use cases over one database and one volume, for as long as it is entered.
+
+    Args:
+        ports: how many host ports the engine has, from 20000 on.
+    """
+
+    def __init__(self, database_url: str, volume: Path, *, ports: int = 50) -> None:
+        self.url = database_url
+        self.ports = ports
+        self.signals: list[set[Channel]] = []
+        self.pool = create_pool(database_url, application_name="under-test", size=24)
+        self.registry = PostgresEngineRegistry(self.pool)
+        self.encoder = EventEncoder("container-lifecycle", "image-lifecycle", "/orchestrator/test")
+        self.transactions = PostgresTransactionRunner(
+            self.pool,
+            self.encoder,
+            uuid_utils.compat.uuid7,
+            self.signals.append,
+            lease_seconds=10.0,
+        )
+        self.store = VolumeContextStore(volume)
+        self.reader = PostgresReader(self.pool, self.store.log_tail)
+
+    def __enter__(self) -> Self:
+        self.pool.open()
+        self.store.prepare()
+        self.registry.heartbeat(ENGINE, "10.0.0.1", "26.1.5", reachable=True, detail=None)
+        self.empty()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.pool.close()
+
+    def empty(self) -> None:
+        """Forget everything but the engine and its ports."""
+        self.execute(_EMPTY)
+        self.registry.set_port_range(ENGINE, FIRST_PORT, FIRST_PORT + self.ports - 1)
+        self.signals.clear()
+
+    # ---- what a user does ------------------------------------------------------------------
+
+    def upload(
+        self,
+        user_id: str = "user-1",
+        hostname: str = "app.example.com",
+        maximum: int = 3,
+        transactions: TransactionRunner | None = None,
+    ) -> int:
+        spec = ImageSpec(
+            user_id=user_id,
+            name="My App",
+            tag="latest",
+            app_hostname=hostname,
+            container_port=8080,
+            instances=InstanceLimits(0, maximum),
+            resources=ResourceLimits(Decimal("0.5"), "64m"),
+        )
+        handler = UploadImageHandler(
+            transactions or self.transactions, _EmptyContext(), self.store, utc_now, spec.resources
+        )
+        return handler.handle(UploadImage(spec, self.store.incoming(), "upload"))
+
+    def create(
+        self,
+        image_id: int,
+        count: int = 1,
+        user_id: str = "user-1",
+        transactions: TransactionRunner | None = None,
+    ) -> list[int]:
+        handler = CreateContainersHandler(transactions or self.transactions, utc_now, uuid4)
+        return handler.handle(CreateContainers(user_id, image_id, "create", count=count))
+
+    def wish(
+        self,
+        container_id: int,
+        desired: Desired,
+        user_id: str = "user-1",
+        transactions: TransactionRunner | None = None,
+    ) -> int:
+        handler = ChangeContainerHandler(transactions or self.transactions)
+        return handler.handle(ChangeContainer(user_id, container_id, desired, "wish"))
+
+    def delete_image(
+        self,
+        image_id: int,
+        user_id: str = "user-1",
+        transactions: TransactionRunner | None = None,
+    ) -> None:
+        handler = DeleteImageHandler(transactions or self.transactions, utc_now)
+        handler.handle(DeleteImage(user_id, image_id, "delete"))
+
+    # ---- what a worker does ----------------------------------------------------------------
+
+    def build(self, image_id: int, transactions: TransactionRunner | None = None) -> None:
+        """Carry an image's queued build to success."""
+
+        def work(uow: UnitOfWork) -> None:
+            image = uow.images.lock(image_id)
+            (build_id,) = uow.builds.ids_of(image_id)
+            build = uow.builds.lock(build_id)
+            build.begin(ENGINE, utc_now())
+            image.place_on(ENGINE)
+            build.succeed(f"sha256:{build_id}", LogTail("built", truncated=False), utc_now())
+            image.record_built(build, utc_now())
+            uow.builds.save(build)
+            uow.images.save(image)
+
+        (transactions or self.transactions).run(work)
+        self.execute("UPDATE builds SET next_attempt_at = NULL WHERE status = 'succeeded'")
+
+    def ready_image(
+        self, user_id: str = "user-1", hostname: str = "app.example.com", maximum: int = 3
+    ) -> int:
+        image_id = self.upload(user_id, hostname, maximum)
+        self.build(image_id)
+        return image_id
+
+    def claim(self, *, limit: int = 10, works: tuple[Work, ...] = CONTAINER_WORKS) -> list[Lease]:
+        """Claim containers and show the step that is taken for each, as a worker does."""
+
+        def work(uow: UnitOfWork) -> list[Lease]:
+            leases = list(uow.leases.claim_containers(ENGINE, works, limit))
+            for lease in leases:
+                container = uow.containers.lock(lease.id)
+                if container.begin():
+                    uow.containers.save(container)
+            return leases
+
+        return self.transactions.run(work)
+
+    def outcomes(
+        self, lease: Lease, transactions: TransactionRunner | None = None
+    ) -> ContainerOutcomes:
+        return ContainerOutcomes(transactions or self.transactions, utc_now, lease)
+
+    def run_container(self, image_id: int | None = None) -> int:
+        """Create a container of an image and carry it to running."""
+        (container_id,) = self.create(image_id or self.ready_image())
+        (lease,) = self.claim()
+        self.outcomes(lease).running(seen(container_id))
+        return container_id
+
+    def settle(self, lease: Lease, settlement: Settlement) -> None:
+        self.transactions.run(lambda uow: uow.leases.settle(lease, settlement))
+
+    def expire_leases(self) -> None:
+        """Let so much time pass, for the database, that every lease has run out."""
+        for table in ("containers", "builds", "images"):
+            self.execute(
+                f"UPDATE {table} SET lease_until = lease_until - interval '1 day' "
+                "WHERE lease_until IS NOT NULL"
+            )
+
+    # ---- what the database holds -----------------------------------------------------------
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[DictRow]:
+        with self.pool.connection() as connection:
+            return connection.execute(sql.encode(), parameters).fetchall()
+
+    def row(self, table: str, row_id: int) -> DictRow:
+        (row,) = self.rows(f"SELECT * FROM {table} WHERE id = {row_id}")
+        return row
+
+    def execute(self, sql: str) -> int:
+        with self.pool.connection() as connection:
+            return connection.execute(sql.encode()).rowcount
+
+    def told(self, stream: str) -> list[str]:
+        """The types of a stream's events, in their order."""
+        rows = self.rows(
+            "SELECT type FROM events WHERE stream = %(stream)s ORDER BY sequence",
+            {"stream": stream},
+        )
+        return [row["type"] for row in rows]
+
+
+def seen(container_id: int, run: int = 1, **changed: Any) -> Observation:
+    """A container as Docker would show it, in its run number `run`."""
+    observation = Observation(
+        docker_id=f"{container_id:064x}",
+        name=f"container-{container_id}",
+        uid=None,
+        installation_id=None,
+        spec_hash=None,
+        running=True,
+        started_at=datetime(2026, 3, 1, 12, run // 60, run % 60, tzinfo=UTC),
+        finished_at=None,
+        exit_code=None,
+        oom_killed=False,
+        container_ip="172.17.0.2",
+    )
+    return replace(observation, **changed)
+
+
+def ended(container_id: int, run: int = 1, *, exit_code: int = 0) -> Observation:
+    """A container as Docker would show it after its run number `run`."""
+    finished = datetime(2026, 3, 1, 12, run // 60, run % 60, 500_000, tzinfo=UTC)
+    return seen(
+        container_id,
+        run,
+        running=False,
+        finished_at=finished,
+        exit_code=exit_code,
+        container_ip=None,
+    )
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

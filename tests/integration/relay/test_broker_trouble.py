@@ -1,0 +1,153 @@
+"""Trouble with Kafka pauses everything, is shown in readiness, and loses nothing."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stub leaves three out
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
+from confluent_kafka.cimpl import NewTopic
+
+from entrypoints.dev import kafka
+from tests.integration.relay.conftest import Broker
+from tests.integration.relay.harness import (
+    Event,
+    RelayUnderTest,
+    consume,
+    count,
+    expect_every_event_in_order,
+    record,
+    streams_of,
+    wait_until,
+)
+
+pytestmark = pytest.mark.broker
+
+StartRelay = Callable[..., RelayUnderTest]
+
+_END_LEADER = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'orchestrator-relay leader or standby'
+"""
+
+
+def test_a_broker_that_is_away_is_waited_for_and_shown_as_unready(
+    database: str, mortal_broker: kafka.Broker, topic: str, start_relay: StartRelay
+) -> None:
+    events = streams_of(topic, streams=10, length=20)
+    relay = start_relay(KAFKA_BOOTSTRAP_SERVERS=mortal_broker.bootstrap_servers)
+    wait_until(relay.ready, "the relay is ready")
+    mortal_broker.kill()
+    try:
+        with psycopg.connect(database) as writer:
+            record(writer, events)
+        wait_until(lambda: '"broker":"_TRANSPORT' in relay.get("/readyz")[1], "readiness shows it")
+        code, unready = relay.get("/readyz")
+    finally:
+        mortal_broker.start()
+
+    messages = consume(mortal_broker.bootstrap_servers, topic, events)
+
+    assert code == 503
+    assert '"database":"ok"' in unready
+    expect_every_event_in_order(messages, events)
+    wait_until(relay.ready, "the relay is ready again")
+    wait_until(lambda: count(database, "outbox") == 0, "the outbox is empty")
+
+
+def test_a_leader_that_waits_for_the_broker_notices_that_its_session_is_gone(
+    database: str, mortal_broker: kafka.Broker, topic: str, start_relay: StartRelay
+) -> None:
+    event = Event("container:1", 1, topic)
+    relay = start_relay(KAFKA_BOOTSTRAP_SERVERS=mortal_broker.bootstrap_servers)
+    wait_until(relay.ready, "the relay is ready")
+    mortal_broker.kill()
+    try:
+        with psycopg.connect(database) as writer:
+            record(writer, [event])
+            writer.commit()
+            writer.execute(_END_LEADER)
+        relay.wait_for("session lost")
+    finally:
+        mortal_broker.start()
+
+    messages = consume(mortal_broker.bootstrap_servers, topic, [event])
+
+    expect_every_event_in_order(messages, [event])
+
+
+def test_sigterm_while_the_broker_is_away_ends_the_relay_within_five_seconds(
+    database: str, mortal_broker: kafka.Broker, topic: str, start_relay: StartRelay
+) -> None:
+    relay = start_relay(KAFKA_BOOTSTRAP_SERVERS=mortal_broker.bootstrap_servers)
+    wait_until(relay.ready, "the relay is ready")
+    mortal_broker.kill()
+    try:
+        with psycopg.connect(database) as writer:
+            record(writer, streams_of(topic, streams=10, length=20))
+        wait_until(lambda: not relay.ready(), "readiness shows it")
+
+        code, seconds = relay.terminate()
+    finally:
+        mortal_broker.start()
+
+    assert (code, seconds < 5) == (0, True), seconds
+    assert count(database, "outbox") == 200
+
+
+def test_a_missing_topic_is_waited_for_and_shown_as_unready(
+    database: str, broker: Broker, topic: str, start_relay: StartRelay
+) -> None:
+    event = Event("container:1", 1, topic)
+    with psycopg.connect(database) as writer:
+        record(writer, [event])
+    relay = start_relay(KAFKA_CREATE_TOPICS="false")
+    relay.wait_for("publishing paused")
+    code, unready = relay.get("/readyz")
+
+    start_relay().wait_for("standing by")
+    # The second relay may create topics.
+    relay.kill()
+    messages = consume(broker.bootstrap_servers, topic, [event])
+
+    assert code == 503
+    assert f"topic {topic} is missing" in unready
+    expect_every_event_in_order(messages, [event])
+
+
+def test_a_delivery_error_is_retried_on_a_fresh_producer_and_loses_nothing(
+    database: str, broker: Broker, topic: str, start_relay: StartRelay
+) -> None:
+    events = streams_of(topic, streams=3, length=4, padding=3_000)
+    limit_messages(broker, topic, 1_000)
+    with psycopg.connect(database) as writer:
+        record(writer, events)
+
+    relay = start_relay()
+    line = relay.wait_for("delivery failed")
+    wait_until(lambda: relay.metric("relay_delivery_errors_total") > len(events), "it tries again")
+    unready = relay.get("/readyz")[1]
+    kept = count(database, "outbox")
+    limit_messages(broker, topic, 100_000)
+    messages = consume(broker.bootstrap_servers, topic, events)
+
+    assert (line["code"], kept) == ("MSG_SIZE_TOO_LARGE", len(events))
+    assert '"publishing":"MSG_SIZE_TOO_LARGE' in unready
+    expect_every_event_in_order(messages, events)
+    wait_until(lambda: count(database, "outbox") == 0, "the outbox is empty")
+
+
+def limit_messages(broker: Broker, topic: str, max_bytes: int) -> None:
+    """Create the topic, unless it is there, and set its largest message."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    if topic not in admin.list_topics(timeout=10).topics:
+        admin.create_topics([NewTopic(topic, num_partitions=2)])[topic].result(10)
+    change = ConfigEntry(
+        "max.message.bytes", str(max_bytes), incremental_operation=AlterConfigOpType.SET
+    )
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
+    admin.incremental_alter_configs([resource])[resource].result(10)

@@ -1,0 +1,91 @@
+"""A relay that cannot start says why in one line; one that runs answers on its port."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.integration.relay.conftest import Broker
+from tests.integration.relay.harness import (
+    RelayUnderTest,
+    consume,
+    record,
+    streams_of,
+    wait_until,
+)
+
+NOWHERE = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    "RELAY_PORT": "0",
+}
+
+
+def run_relay(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "relay"],
+        cwd=Path(__file__).parents[3],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", ""),
+        ("RELAY_PORT", "many"),
+        ("KAFKA_CLIENT_ACKS", "1"),
+        ("KAFKA_CLIENT_NO_SUCH_OPTION", "1"),
+        ("KAFKA_CLIENT_COMPRESSION_TYPE", "rar"),
+        ("BIND_HOST", "192.0.2.1"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(name: str, value: str) -> None:
+    ended = run_relay(**{**NOWHERE, name: value})
+
+    blamed = "RELAY_PORT" if name == "BIND_HOST" else name
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"relay: {blamed}: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_one_line_and_exit_code_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        ended = run_relay(**{**NOWHERE, "RELAY_PORT": port})
+
+    assert ended.returncode == 2
+    assert (
+        ended.stderr == f"relay: RELAY_PORT: cannot listen on 127.0.0.1:{port}: {os.strerror(98)}\n"
+    )
+
+
+@pytest.mark.broker
+def test_health_and_metrics_are_served(
+    database: str, broker: Broker, topic: str, start_relay: Callable[..., RelayUnderTest]
+) -> None:
+    events = streams_of(topic, streams=3, length=4)
+    relay = start_relay()
+    with psycopg.connect(database) as writer:
+        record(writer, events)
+
+    consume(broker.bootstrap_servers, topic, events)
+    wait_until(relay.ready, "the relay is ready")
+    wait_until(lambda: relay.metric("relay_published_events_total") == 12, "all are counted")
+
+    assert relay.get("/healthz") == (200, '{"status":"ok"}')
+    assert '"role":"leader"' in relay.get("/readyz")[1]
+    assert relay.get("/nothing")[0] == 404
+    assert relay.metric("relay_commit_to_ack_seconds_count") == 12
+    wait_until(lambda: relay.metric("relay_pending_events") == 0, "the backlog is measured")
+    assert relay.metric("relay_oldest_pending_age_seconds") == 0

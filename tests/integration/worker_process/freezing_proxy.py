@@ -1,0 +1,84 @@
+"""A TCP proxy in front of PostgreSQL that can stop passing anything on, without closing anything.
+
+To its clients a frozen one looks like a database that accepts and never answers: the kernel goes on
+acknowledging what they send.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Self
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+
+class FreezingProxy:
+    """Passes connections on to the server behind a database URL, while it is entered.
+
+    Attributes:
+        url: reaches the same database through the proxy.
+        unanswered: set once somebody has said something to the frozen server.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        with psycopg.connect(database_url) as connection:
+            host, port = connection.info.host, connection.info.port
+        self._target = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._sockets: list[socket.socket] = []
+        self.unanswered = threading.Event()
+        address = {"host": "127.0.0.1", "hostaddr": "127.0.0.1"}
+        self.url = make_conninfo(database_url, port=self._listener.getsockname()[1], **address)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thaw()
+        # Closing alone would not wake the threads that wait for them.
+        for each in [self._listener, *self._sockets]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def freeze(self) -> None:
+        self.unanswered.clear()
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        """Pass on what was said meanwhile, and whatever follows."""
+        self._flowing.set()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = self._connect()
+                self._sockets += [client, server]
+                for source, sink in ((client, server), (server, client)):
+                    arguments = (source, sink, source is client)
+                    threading.Thread(target=self._pass_on, args=arguments, daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        host, port = self._target
+        if not host.startswith("/"):
+            return socket.create_connection((host, port))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{host}/.s.PGSQL.{port}")
+        return server
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:  # noqa: FBT001 - an argument of Thread
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if from_client and not self._flowing.is_set():
+                    self.unanswered.set()
+                self._flowing.wait()
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,150 @@
+"""A database that accepts and never answers keeps no process, and no build without its lease."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import psycopg
+
+from adapters.docker.readiness_prober import SelectorReadinessProber
+from application.keep_leases import KeepLeases
+from application.leases import Work
+from entrypoints.dev.service_processes import ServiceProcess
+from entrypoints.worker.dispatcher import Dispatcher
+from entrypoints.worker.engine_monitor import EngineMonitor
+from tests.contracts.fake_engine import FakeContainerEngine
+from tests.integration.postgres.installation import Installation
+from tests.integration.worker.worker import Worker
+from tests.integration.worker_process.conftest import WorkerSettings
+from tests.integration.worker_process.freezing_proxy import FreezingProxy
+
+BOUND_SECONDS = 5.0
+LEASE_SECONDS = 3.0
+
+_LEASE = "SELECT lease_until > now() FROM builds"
+
+
+class NotingEngine(FakeContainerEngine):
+    """Tells when a build was interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interrupted = threading.Event()
+
+    def interrupt_build(self, build_id: int) -> None:
+        super().interrupt_build(build_id)
+        self.interrupted.set()
+
+
+class _Monitor:
+    def __init__(self, engine_id: str) -> None:
+        self.engine_id = engine_id
+
+
+def test_sigterm_ends_a_worker_in_time(
+    proxy: FreezingProxy, worker_settings: WorkerSettings, tmp_path: Path
+) -> None:
+    with ServiceProcess("worker", worker_settings(proxy.url), tmp_path / "log") as worker:
+        proxy.freeze()
+        assert proxy.unanswered.wait(10)
+
+        asked = time.monotonic()
+        worker.stop()
+        seconds = time.monotonic() - asked
+
+    assert seconds < BOUND_SECONDS
+    assert "process cut short" in (tmp_path / "log").read_text()
+
+
+def test_a_worker_that_ends_in_order_leaves_no_folder(
+    database: str, worker_settings: WorkerSettings, tmp_path: Path
+) -> None:
+    with ServiceProcess("worker", worker_settings(database), tmp_path / "log"):
+        made = [path.name for path in (tmp_path / "tmp").glob("orch-cli-*")]
+
+    log = (tmp_path / "log").read_text()
+    assert len(made) == 1
+    assert list((tmp_path / "tmp").glob("orch-cli-*")) == []
+    assert "worker ended" in log
+    assert "process cut short" not in log
+
+
+def test_a_build_ends_before_its_lease_and_is_done_again_when_the_database_answers(
+    database: str, proxy: FreezingProxy, tmp_path: Path
+) -> None:
+    engine = NotingEngine()
+    with (
+        Installation(proxy.url, tmp_path / "volume") as installation,
+        psycopg.connect(database, autocommit=True) as beside,
+    ):
+        worker = Worker(installation, engine)
+        installation.upload()
+        held = engine.hold_next("build")
+        with _running(worker, proxy):
+            assert held.reached.wait(10)
+            # This installation's claims last longer; its dispatcher reckons with the short ones.
+            beside.execute(
+                "UPDATE builds SET lease_until = now() + make_interval(secs => %s)",
+                [LEASE_SECONDS],
+            )
+            proxy.freeze()
+            assert engine.interrupted.wait(10)
+            row = beside.execute(_LEASE).fetchone()
+            proxy.thaw()
+            _until(
+                lambda: beside.execute("SELECT 1 FROM builds WHERE status = 'succeeded'").fetchone()
+            )
+
+    assert row == (True,)
+    assert [kind for kind, _ in engine.calls].count("build") == 2
+
+
+@contextmanager
+def _running(worker: Worker, proxy: FreezingProxy) -> Iterator[None]:
+    prober = SelectorReadinessProber()
+    dispatcher = Dispatcher(
+        worker.reconcile,
+        worker.builds,
+        worker.removals,
+        KeepLeases(worker.installation.transactions, lease_seconds=LEASE_SECONDS),
+        worker.engine,
+        cast(EngineMonitor, _Monitor(worker.engine_id)),
+        prober,
+        dict.fromkeys(Work, 1),
+        probe_host="127.0.0.1",
+        startup_timeout_seconds=60,
+        lease_seconds=LEASE_SECONDS,
+    )
+    thread = threading.Thread(target=dispatcher.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        proxy.thaw()
+        dispatcher.stop()
+        thread.join(10)
+        prober.close()
+    assert not thread.is_alive()
+
+
+def _until(found: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)
+
+
+def test_a_worker_goes_on_when_the_database_answers_again(
+    proxy: FreezingProxy, worker_settings: WorkerSettings, tmp_path: Path
+) -> None:
+    with ServiceProcess("worker", worker_settings(proxy.url), tmp_path / "log") as worker:
+        proxy.freeze()
+        assert proxy.unanswered.wait(10)
+        proxy.thaw()
+
+        worker.stop()
+
+    assert "process cut short" not in (tmp_path / "log").read_text()
