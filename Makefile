@@ -1,0 +1,39 @@
+# Each target sets up what it needs; the second time that is quick.
+
+VENV := entrypoints/dev/venv.sh
+BIN := .venv/bin
+
+.PHONY: help demo test up check lock
+
+help:
+	@echo "make demo   show the whole flow on embedded defaults, then leave nothing running"
+	@echo "make up     serve on the same defaults until Ctrl-C"
+	@echo "make test   every test, on real PostgreSQL, a real Docker Engine, a real Kafka broker"
+	@echo "make check  lint, format, types, import contracts, and that the lock is current"
+	@echo "make lock   resolve the dependencies anew"
+
+demo:
+	@$(VENV)
+	@$(BIN)/python -m entrypoints.dev.demo
+
+up:
+	@$(VENV)
+	@exec $(BIN)/python -m entrypoints.dev.up
+
+test:
+	@$(VENV)
+	@# Without an engine the tests that need one are skipped, or fail where CI=true.
+	@$(BIN)/python -m entrypoints.dev.engine prepare || true
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check:
+	@$(VENV)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@entrypoints/dev/lock.sh --check
+
+lock:
+	@$(VENV)
+	@entrypoints/dev/lock.sh --upgrade
