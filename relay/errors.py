@@ -1,22 +1,18 @@
-"""What ends or pauses the relay's work.
+"""What pauses the relay's work.
 
     RelayError
-    ├── LeadershipLost      the session with the lock is gone: discard the producer, start over
     └── BrokerTrouble       broker, topic or authentication: pause, lose nothing, try again
 
-``psycopg.Error`` on the leader's session means the same as ``LeadershipLost`` and is treated alike.
+``psycopg.Error`` on the leader's session means that the session is lost and the lock with it:
+discard the producer, start over.
 """
 
 
 class RelayError(Exception):
-    """Anything that ends a term or pauses it."""
+    """Anything of the relay's own."""
 
 
-class LeadershipLost(RelayError):  # noqa: N818 - it tells what happened; nobody did wrong
-    """The lock is no longer ours: somebody else may be publishing already."""
-
-
-class BrokerTrouble(RelayError):  # noqa: N818 - as above
+class BrokerTrouble(RelayError):  # noqa: N818 - it tells what happened; nobody did wrong
     """Kafka cannot take messages at the moment.
 
     Attributes:

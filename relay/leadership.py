@@ -2,39 +2,53 @@
 
 The lock lives and dies with the session that also fetches and deletes, so a relay that lost it
 cannot delete any more either. What it may still do is send: messages already handed to the client
-when its session died. It discards its producer as soon as it notices, which it does within a
-second because it confirms its session while it waits for Kafka; what slipped through is a
-duplicate that consumers drop by its sequence.
+when its session died. It discards its producer as soon as it notices; what slipped through is a
+duplicate that consumers drop by its sequence. It never is a gap: whoever leads next begins with the
+first event that is not deleted, so every message of either stands behind its predecessor.
+
+A leader that hangs with its connection open keeps the lock: a stopped process's kernel answers for
+it. Its sign of life is the session itself, which it uses at least every few seconds whatever it
+waits for, and from its one working thread only. A standby that sees none for 8 s ends the session.
 """
 
 import psycopg
-
-from relay.errors import LeadershipLost
+import structlog
 
 # "RLAY"; the second number is the share of the work, of which there is one until buckets divide it.
 _LOCK_CLASS = int.from_bytes(b"RLAY", "big")
 _WHOLE_OUTBOX = 0
+_LOCK = {"class": _LOCK_CLASS, "share": _WHOLE_OUTBOX}
+
+# Above the longest wait between two statements of a leader that works (two requests to a broker
+# that is away, 3.5 s), and far enough below the 15 s within which a standby is to have taken over.
+_STALE_SECONDS = 8.0
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%(class)s, %(share)s)"
 
-_HOLDS_LOCK = """
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND classid = %(class)s AND objid = %(share)s AND objsubid = 2
-)
+# A server that works for its client is a sign of life, unless it waits for the client to read.
+_END_HUNG_LEADER = """
+SELECT holder.pid, pg_terminate_backend(holder.pid)
+FROM pg_locks AS held JOIN pg_stat_activity AS holder USING (pid)
+WHERE held.locktype = 'advisory' AND held.granted
+  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND held.classid = %(class)s AND held.objid = %(share)s AND held.objsubid = 2
+  AND (holder.state <> 'active' OR holder.wait_event_type = 'Client')
+  AND greatest(holder.state_change, holder.query_start)
+      < clock_timestamp() - make_interval(secs => %(stale)s)
 """
 
 # A cached plan must not outlive a change of the outbox's size by four orders of magnitude, and a
 # leader with nothing to do is not an idle session.
 _SESSION_SETTINGS = """
-SET statement_timeout = '30s';
+SET statement_timeout = '120s';
 SET lock_timeout = '10s';
 SET idle_session_timeout = 0;
 SET plan_cache_mode = force_custom_plan;
 SET jit = off
 """
+
+# A deletion lost in a crash of the server is a duplicate: not worth a wait for the disk each batch.
+_LEADER_SETTINGS = "SET synchronous_commit = off"
 
 
 def open_session(database_url: str, purpose: str) -> psycopg.Connection:
@@ -69,24 +83,20 @@ class Leadership:
 
     def __init__(self, session: psycopg.Connection) -> None:
         self._session = session
-        self._parameters = {"class": _LOCK_CLASS, "share": _WHOLE_OUTBOX}
+        self._log = structlog.get_logger()
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody has it; never waits.
+        """Take the lock if nobody has it, or who has it hangs; never waits.
 
         Raises:
             psycopg.Error: The session is lost.
         """
-        row = self._session.execute(_TRY_LOCK, self._parameters).fetchone()
-        return row == (True,)
-
-    def confirm(self) -> None:
-        """Return if this session still holds the lock.
-
-        Raises:
-            LeadershipLost: It does not.
-            psycopg.Error: The session is lost, and the lock with it.
-        """
-        row = self._session.execute(_HOLDS_LOCK, self._parameters).fetchone()
-        if row != (True,):
-            raise LeadershipLost("the session no longer holds the lock")
+        row = self._session.execute(_TRY_LOCK, _LOCK).fetchone()
+        if row == (True,):
+            self._session.execute(_LEADER_SETTINGS)
+            return True
+        ended = self._session.execute(_END_HUNG_LEADER, {**_LOCK, "stale": _STALE_SECONDS})
+        for pid, _ in ended:
+            # The lock is free as soon as the server has ended the session; the next try finds it.
+            self._log.warning("ended the session of a leader that hung", backend=pid)
+        return False

@@ -1,6 +1,8 @@
 """What the relay counts, in a registry of its own."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from relay.histogram import BatchHistogram
 
 # From a local broker's acknowledgement to a backlog of minutes.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
@@ -31,13 +33,18 @@ class Metrics:
         )
         self.blocked_streams = Gauge(
             "relay_blocked_streams",
-            "Streams set aside by this leader because of a row that cannot be published.",
+            "Streams that wait for an operator; told by the leader, 0 from everybody else.",
             registry=self.registry,
         )
-        self.commit_to_ack = Histogram(
+        self.commit_to_ack = BatchHistogram(
             "relay_commit_to_ack_seconds",
             "From the record of an event, by the database's clock, to its acknowledgement.",
             buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.horizon = Gauge(
+            "relay_ledger_horizon",
+            "Ledger id at or below which nothing is added any more; 0 from who does not lead.",
             registry=self.registry,
         )
         self.pending = Gauge("relay_pending_events", "Rows in the outbox.", registry=self.registry)

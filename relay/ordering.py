@@ -2,13 +2,14 @@
 
 Writers lock the aggregate's row and raise its sequence before they insert into the outbox, so ids
 rise with the sequence of a stream, and sending in id order is sending in sequence order. The relay
-holds them to it: a row that breaks the rule, like one that cannot be decoded, sets its stream aside
-and leaves every other stream alone. A gap upwards is legal: an operator raises all sequences after
+holds them to it: a row that breaks the rule, like one that cannot be decoded, blocks its stream and
+leaves every other stream alone. A gap upwards is legal: an operator raises all sequences after
 a restored backup.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from relay.outbox import PendingEvent
 
@@ -16,50 +17,69 @@ from relay.outbox import PendingEvent
 _REMEMBERED_STREAMS = 100_000
 
 
+# What a stream is blocked for, where the relay itself finds the fault.
+MALFORMED = "MALFORMED"
+OUT_OF_ORDER = "OUT_OF_ORDER"
+
+
+@dataclass(frozen=True, slots=True)
+class Offence:
+    """An event that may not be sent, and nothing of its stream behind it."""
+
+    event: PendingEvent
+    code: str
+    detail: str
+
+
 class StreamOrder:
-    """Remembers what was published last of each stream, and vets what comes next."""
+    """Remembers what was sent last of each stream, and vets what comes next."""
 
     def __init__(self, remembered_streams: int = _REMEMBERED_STREAMS) -> None:
         self._published: OrderedDict[str, int] = OrderedDict()
+        self._sent: dict[str, int] = {}
         self._remembered_streams = remembered_streams
 
-    def vet(
-        self, batch: Iterable[PendingEvent]
-    ) -> tuple[list[PendingEvent], list[tuple[PendingEvent, str]]]:
-        """Split a batch in id order into what may be sent and what sets its stream aside.
+    def vet(self, batch: Iterable[PendingEvent]) -> tuple[list[PendingEvent], list[Offence]]:
+        """Split a batch in id order into what is sent next and what blocks its stream.
 
         Returns:
-            The events to send, in order, and for each stream to be set aside its first bad event
-            with the reason. Later events of such a stream are in neither.
+            The events to send, in order, and the first bad event of each stream that has one.
+            Later events of such a stream are in neither.
         """
         sendable: list[PendingEvent] = []
-        offenders: dict[str, tuple[PendingEvent, str]] = {}
-        newest: dict[str, int] = {}
+        offences: dict[str, Offence] = {}
         for event in batch:
-            if event.stream in offenders:
+            stream = event.stream
+            if stream in offences:
                 continue
-            before = newest.get(event.stream) or self._published.get(event.stream, 0)
+            before = self._sent.get(stream) or self._published.get(stream, 0)
             if event.defect is not None:
-                offenders[event.stream] = (event, event.defect)
+                offences[stream] = Offence(event, MALFORMED, event.defect)
             elif event.sequence <= before:
-                reason = f"sequence {event.sequence} comes after {before}"
-                offenders[event.stream] = (event, reason)
+                detail = f"sequence {event.sequence} comes after {before}"
+                offences[stream] = Offence(event, OUT_OF_ORDER, detail)
             else:
-                newest[event.stream] = event.sequence
+                self._sent[stream] = event.sequence
                 sendable.append(event)
-        return sendable, list(offenders.values())
+        return sendable, list(offences.values())
 
     def note_published(self, events: Iterable[PendingEvent]) -> None:
         """Remember what was acknowledged and deleted."""
         for event in events:
             self._published[event.stream] = event.sequence
             self._published.move_to_end(event.stream)
+            if self._sent.get(event.stream) == event.sequence:
+                del self._sent[event.stream]
         while len(self._published) > self._remembered_streams:
             self._published.popitem(last=False)
 
+    def forget_sent(self) -> None:
+        """Expect again what was sent and not published: it was given up."""
+        self._sent.clear()
+
 
 def acknowledged_prefixes(
-    batch: Sequence[PendingEvent], acknowledged: Collection[int]
+    batch: Iterable[PendingEvent], acknowledged: Collection[int]
 ) -> list[PendingEvent]:
     """Return, per stream, the events before the first one that was not acknowledged.
 

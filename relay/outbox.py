@@ -1,16 +1,20 @@
 """The pending set: rows of ``outbox`` joined with the ledger row that holds their bytes.
 
-Ids commit out of order, so nothing here remembers "the last id": every fetch asks for whatever is
-there, lowest id first. Each function is one autocommit statement: no transaction is open while the
-relay waits for Kafka, and a dead session loses nothing that a new fetch does not find again.
+Deleting what was acknowledged and fetching what comes next travel together, on the session that
+holds the lock, and are answered while the client sends what was fetched before. No transaction is
+open while the relay waits for Kafka, and a dead session loses nothing that a new fetch does not
+find again.
 """
 
 import re
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import psycopg
+
+from relay.floor import Window
 
 # As the client wants them; bytes never occur here.
 Headers = list[tuple[str, str | bytes | None]]
@@ -19,6 +23,7 @@ _HEADERS = msgspec.json.Decoder(list[tuple[str, str | None]])
 # Kafka's own grammar; a topic beyond it does not exist, and asking for it would pause every stream.
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
+# Two index scans, so that neither walks over what lies between them.
 _FETCH = """
 SELECT pending.id,
        pending.event_id::text,
@@ -32,9 +37,21 @@ SELECT pending.id,
        (pending.topic, pending.key, pending.stream, pending.sequence)
            = (events.topic, events.key, events.stream, events.sequence)
 FROM (
-    SELECT id, event_id, topic, key, stream, sequence
-    FROM outbox
-    WHERE stream <> ALL(%(set_aside)s)
+    (
+        SELECT id, event_id, topic, key, stream, sequence
+        FROM outbox
+        WHERE id = ANY(%(late)s) AND stream <> ALL(%(blocked)s)
+        ORDER BY id
+        LIMIT %(limit)s
+    )
+    UNION ALL
+    (
+        SELECT id, event_id, topic, key, stream, sequence
+        FROM outbox
+        WHERE id > %(above)s AND stream <> ALL(%(blocked)s)
+        ORDER BY id
+        LIMIT %(limit)s
+    )
     ORDER BY id
     LIMIT %(limit)s
 ) AS pending
@@ -45,13 +62,12 @@ ORDER BY pending.id
 _DELETE = "DELETE FROM outbox WHERE id = ANY(%(ids)s)"
 
 
-@dataclass(frozen=True, slots=True)
-class PendingEvent:
+class PendingEvent(NamedTuple):
     """One message that Kafka has not acknowledged yet, as it was encoded when recorded.
 
     Attributes:
         id: Of the outbox row; rises with ``sequence`` within a stream.
-        age_seconds: Since it was recorded, by the database's clock, when it was fetched.
+        recorded_at: When, by this process's monotonic clock; from its age by the database's clock.
         defect: Why it cannot be published, or None.
     """
 
@@ -63,21 +79,64 @@ class PendingEvent:
     sequence: int
     payload: bytes
     headers: Headers
-    age_seconds: float
+    recorded_at: float
     defect: str | None
 
 
-def fetch_pending(
-    session: psycopg.Connection, *, limit: int, set_aside: Collection[str] = ()
-) -> list[PendingEvent]:
-    """Return up to ``limit`` pending events in id order, without those of the streams set aside.
+class Request:
+    """A deletion and a fetch that the server works on meanwhile.
 
-    Raises:
-        psycopg.Error: The session is lost or the statement failed.
+    Both are one implicit transaction: if either fails, neither happened, and what should have
+    been deleted is sent again.
+
+    Attributes:
+        sent_at: When, by this process's monotonic clock.
     """
-    with session.cursor(binary=True) as cursor:
-        cursor.execute(_FETCH, {"limit": limit, "set_aside": list(set_aside)})
-        return [_decode(row) for row in cursor]
+
+    def __init__(
+        self,
+        session: psycopg.Connection,
+        acknowledged: Sequence[int],
+        window: Window,
+        blocked: Collection[str],
+        limit: int,
+    ) -> None:
+        """Send both, and return without their answers.
+
+        Args:
+            session: The leader's; nothing else may use it until ``result`` has returned.
+            acknowledged: The rows to delete.
+            window: The ids to look at.
+            blocked: Streams to leave out.
+            limit: The most events to return.
+
+        Raises:
+            psycopg.Error: The session is lost.
+        """
+        self.sent_at = time.monotonic()
+        self._pipeline = session.pipeline()
+        pipeline = self._pipeline.__enter__()
+        self._deletion = session.cursor() if acknowledged else None
+        if self._deletion is not None:
+            self._deletion.execute(_DELETE, {"ids": list(acknowledged)})
+        self._fetch = session.cursor(binary=True)
+        asked = {"late": list(window.late), "above": window.above, "blocked": list(blocked)}
+        self._fetch.execute(_FETCH, {**asked, "limit": limit})
+        pipeline.sync()
+
+    def result(self) -> list[PendingEvent]:
+        """Return the events, in id order.
+
+        Raises:
+            psycopg.Error: The session is lost or a statement failed.
+        """
+        self._pipeline.__exit__(None, None, None)
+        return [_decode(row, self.sent_at) for row in self._fetch]
+
+    @property
+    def deleted(self) -> int:
+        """How many rows were there to be deleted; known after ``result``."""
+        return 0 if self._deletion is None else self._deletion.rowcount
 
 
 def delete_acknowledged(session: psycopg.Connection, ids: Sequence[int]) -> int:
@@ -86,12 +145,12 @@ def delete_acknowledged(session: psycopg.Connection, ids: Sequence[int]) -> int:
     Raises:
         psycopg.Error: The session is lost or the statement failed; the rows will be sent again.
     """
-    if not ids:
-        return 0
     return session.execute(_DELETE, {"ids": list(ids)}).rowcount
 
 
-def _decode(row: tuple[int, str, str, str, str, int, bytes, str, float, bool]) -> PendingEvent:
+def _decode(
+    row: tuple[int, str, str, str, str, int, bytes, str, float, bool], asked_at: float
+) -> PendingEvent:
     id_, event_id, topic, key, stream, sequence, payload, raw_headers, age, agrees = row
     headers: Headers = []
     defect = None
@@ -103,4 +162,6 @@ def _decode(row: tuple[int, str, str, str, str, int, bytes, str, float, bool]) -
         defect = "the topic is not a name that Kafka allows"
     if not agrees:
         defect = "the outbox row contradicts its ledger row"
-    return PendingEvent(id_, event_id, topic, key, stream, sequence, payload, headers, age, defect)
+    return PendingEvent(
+        id_, event_id, topic, key, stream, sequence, payload, headers, asked_at - age, defect
+    )

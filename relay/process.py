@@ -6,13 +6,13 @@ import threading
 import psycopg
 import structlog
 
-from relay.errors import RelayError
+from relay.backoff import Backoff
 from relay.health import Role, Status
 from relay.leadership import Leadership, open_session
 from relay.metrics import Metrics
 from relay.settings import Settings
 from relay.shutdown import Shutdown
-from relay.term import Backoff, Term
+from relay.term import Term
 from relay.topics import Topics
 from relay.wakeup import WakeUp
 from relay.watchers import BrokerWatcher, DatabaseWatcher
@@ -55,7 +55,7 @@ class RelayProcess:
         while not self._shutdown.requested:
             try:
                 self._serve(backoff)
-            except (psycopg.Error, RelayError) as exc:
+            except psycopg.Error as exc:
                 self._log.warning("session lost", error=str(exc).strip(), kind=type(exc).__name__)
             except Exception:  # noqa: BLE001 - see below; the traceback is logged
                 # Whatever it is, the rows are still there: a fresh start beats a dead relay.
@@ -81,7 +81,6 @@ class RelayProcess:
             self._wakeup.wake()
             Term(
                 session,
-                leadership,
                 self._settings,
                 topics=self._topics,
                 wakeup=self._wakeup,

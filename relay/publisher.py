@@ -1,23 +1,24 @@
-"""One Kafka producer: sends a batch in order and tells what the broker acknowledged.
+"""One Kafka producer and what it has in flight: sends in order, tells what was acknowledged.
 
 A publisher lives from one delivery error to the next. After an error nobody knows what of the
-following messages went out, so the caller deletes the acknowledged prefixes, discards the publisher
-with everything it still holds, and fetches again.
+following messages went out, so the caller deletes what was acknowledged before it, discards the
+publisher with everything it still holds, and fetches again.
 
 Which message a report is for: the client hands back no headers and no opaque, and values may
-repeat. One shared method is therefore bound to each event with ``partial``; measured against a
-callback that merely counts, the difference could not be told from noise, and either way the client
-takes more than ten times what the whole relay delivers.
+repeat, so one shared method is bound to each event's id.
 """
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from relay.failpoints import Failpoint, reach
+from relay.ordering import acknowledged_prefixes
 from relay.outbox import PendingEvent
 
 # How often the caller is asked whether waiting still makes sense.
@@ -26,6 +27,19 @@ _SLICE_SECONDS = 0.2
 _AFTER_ERROR_SECONDS = 1.0
 _PURGE_SECONDS = 0.3
 
+# What may lie in one message: the broker refuses the whole batch that it travelled in, so nothing
+# is believed of a message that was not alone. Any other error is trouble that is nobody's fault.
+_SUSPECT_CODES = frozenset(
+    {
+        "MSG_SIZE_TOO_LARGE",
+        "INVALID_MSG_SIZE",
+        "RECORD_LIST_TOO_LARGE",
+        "INVALID_RECORD",
+        "INVALID_TIMESTAMP",
+        "_INVALID_ARG",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -33,26 +47,24 @@ class Failure:
 
     Attributes:
         code: librdkafka's name of the error.
-        refused: The client refused the message itself before sending anything; the producer is
-            unharmed, and no retry will help.
     """
 
     event: PendingEvent
     code: str
     detail: str
-    refused: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of a batch; an event in neither is one that was not waited for."""
-
-    acknowledged: frozenset[int]
-    failures: tuple[Failure, ...]
+    @property
+    def suspect(self) -> bool:
+        """Whether the message itself may be the reason."""
+        return self.code in _SUSPECT_CODES
 
 
 class Publisher:
-    """A producer and the messages it has in flight."""
+    """A producer, and the events handed to it that are neither settled nor given up.
+
+    Attributes:
+        failures: What went wrong, in the order of the reports; nothing may be sent after the first.
+    """
 
     def __init__(self, options: Mapping[str, str | int | bool], log: logging.Logger) -> None:
         """Create the client; it connects in the background.
@@ -61,28 +73,85 @@ class Publisher:
             KafkaException: An option is unknown or malformed.
         """
         self._producer = Producer(dict(options), logger=log)
+        self._in_flight: deque[PendingEvent] = deque()
         self._acknowledged: set[int] = set()
-        self._failures: list[Failure] = []
+        self._newest_id = 0
+        self.failures: list[Failure] = []
 
-    def publish(self, batch: Sequence[PendingEvent], keep_waiting: Callable[[], bool]) -> Delivery:
-        """Send ``batch`` in its order and wait until every message is reported.
+    @property
+    def in_flight(self) -> int:
+        return len(self._in_flight)
 
-        With no message timeout a broker that is away is waited for as long as ``keep_waiting``
-        says so. A stream whose message is refused by the client is not sent further.
+    @property
+    def newest_id(self) -> int:
+        """The highest id that was sent and is in flight, or was until now."""
+        return self._newest_id
+
+    def send(self, batch: Sequence[PendingEvent]) -> Sequence[PendingEvent]:
+        """Hand ``batch`` to the client in its order; stops at the first event that it refuses.
 
         Args:
             batch: Events in id order.
-            keep_waiting: Asked several times a second; may raise to abandon the batch.
-        """
-        self._acknowledged = set()
-        self._failures = []
-        expected = self._produce(batch, keep_waiting)
-        self._await_reports(expected, keep_waiting)
-        return Delivery(frozenset(self._acknowledged), tuple(self._failures))
 
-    def serve(self) -> None:
-        """Let the client log and report while there is nothing to send."""
-        self._producer.poll(0)
+        Returns:
+            What the client has no room for now; none of it after a refusal.
+        """
+        half = len(batch) // 2
+        for position, event in enumerate(batch):
+            if position == half:
+                reach(Failpoint.MID_PRODUCE)
+            if not self._queue(event):
+                return [] if self.failures else batch[position:]
+        return []
+
+    def poll(self, seconds: float = 0.0) -> None:
+        """Let the client log and report; wait up to ``seconds`` for a first report."""
+        self._producer.poll(seconds)
+
+    def flush(self, seconds: float) -> None:
+        """Send at once what lingers for more, and wait up to ``seconds`` for every report."""
+        self._producer.flush(seconds)
+
+    def unsettled(self) -> list[PendingEvent]:
+        """Return the first event of each stream that is still in flight, in id order."""
+        first: dict[str, PendingEvent] = {}
+        for event in self._in_flight:
+            first.setdefault(event.stream, event)
+        return list(first.values())
+
+    def await_rest(self, keep_waiting: Callable[[], bool]) -> None:
+        """Wait for the reports still to come: one second after an error, else as long as it takes.
+
+        Args:
+            keep_waiting: Asked several times a second; may raise.
+        """
+        failed_at: float | None = None
+        while len(self._acknowledged) + len(self.failures) < len(self._in_flight):
+            self._producer.flush(_SLICE_SECONDS)
+            if not keep_waiting():
+                return
+            if self.failures:
+                failed_at = failed_at or time.monotonic()
+                if time.monotonic() - failed_at >= _AFTER_ERROR_SECONDS:
+                    return
+
+    def take_acknowledged(self) -> list[PendingEvent]:
+        """Return, of each stream, what was acknowledged before its first event that was not.
+
+        These are in flight no longer: the caller deletes them.
+        """
+        if not self._acknowledged:
+            return []
+        if len(self._acknowledged) == len(self._in_flight):
+            settled = list(self._in_flight)
+            self._in_flight.clear()
+            self._acknowledged.clear()
+            return settled
+        settled = acknowledged_prefixes(self._in_flight, self._acknowledged)
+        ids = {event.id for event in settled}
+        self._in_flight = deque(event for event in self._in_flight if event.id not in ids)
+        self._acknowledged -= ids
+        return settled
 
     def discard(self) -> None:
         """Drop what is queued and in flight; a request already sent cannot be called back."""
@@ -90,59 +159,37 @@ class Publisher:
         # Each report still to come refers to this object and would keep the client alive.
         self._producer.flush(_PURGE_SECONDS)
 
-    def _produce(self, batch: Sequence[PendingEvent], keep_waiting: Callable[[], bool]) -> int:
-        """Queue the batch; return how many messages will be reported."""
-        halted: set[str] = set()
-        queued = 0
-        for event in batch:
-            if event.stream in halted:
-                continue
-            failure = self._queue(event, keep_waiting)
-            if failure is None:
-                queued += 1
-            else:
-                self._failures.append(failure)
-                halted.add(event.stream)
-        return queued + len(self._failures)
+    def _queue(self, event: PendingEvent) -> bool:
+        """Hand one event over; return whether the next may follow."""
+        try:
+            self._producer.produce(
+                event.topic,
+                event.payload,
+                event.key,
+                headers=event.headers,
+                on_delivery=partial(self._report, event),
+            )
+        except BufferError:
+            # Only with a client whose queue the environment made smaller than what we send.
+            return False
+        except KafkaException as exc:
+            error = exc.args[0]
+            self._note_refused(Failure(event, error.name(), error.str()))
+            return False
+        except (TypeError, ValueError) as exc:
+            self._note_refused(Failure(event, "_INVALID_ARG", str(exc)))
+            return False
+        self._in_flight.append(event)
+        self._newest_id = max(self._newest_id, event.id)
+        return True
 
-    def _queue(self, event: PendingEvent, keep_waiting: Callable[[], bool]) -> Failure | None:
-        while True:
-            try:
-                self._producer.produce(
-                    event.topic,
-                    event.payload,
-                    event.key,
-                    headers=event.headers,
-                    on_delivery=partial(self._report, event),
-                )
-            except BufferError:
-                # Only a batch larger than the client's queue gets here.
-                self._producer.poll(_SLICE_SECONDS)
-                if not keep_waiting():
-                    return Failure(event, "_QUEUE_FULL", "the client's queue is full")
-            except KafkaException as exc:
-                error = exc.args[0]
-                refused = error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError._INVALID_ARG)  # noqa: SLF001 - librdkafka's own codes begin with an underscore
-                return Failure(event, error.name(), error.str(), refused=refused)
-            except (TypeError, ValueError) as exc:
-                return Failure(event, "_INVALID_ARG", str(exc), refused=True)
-            else:
-                return None
+    def _note_refused(self, failure: Failure) -> None:
+        """Treat what the client refused like what the broker did: it is in flight and failed."""
+        self._in_flight.append(failure.event)
+        self.failures.append(failure)
 
     def _report(self, event: PendingEvent, error: KafkaError | None, _message: Message) -> None:
         if error is None:
             self._acknowledged.add(event.id)
         else:
-            self._failures.append(Failure(event, error.name(), error.str()))
-
-    def _await_reports(self, expected: int, keep_waiting: Callable[[], bool]) -> None:
-        error_seen_at: float | None = None
-        while len(self._acknowledged) + len(self._failures) < expected:
-            # flush, unlike poll, sends at once instead of lingering for more.
-            self._producer.flush(_SLICE_SECONDS)
-            if not keep_waiting():
-                return
-            if any(not failure.refused for failure in self._failures):
-                error_seen_at = error_seen_at or time.monotonic()
-                if time.monotonic() - error_seen_at >= _AFTER_ERROR_SECONDS:
-                    return
+            self.failures.append(Failure(event, error.name(), error.str()))

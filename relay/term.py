@@ -1,4 +1,8 @@
-"""What a leader does from the moment it holds the lock: fetch, send, wait, delete, again.
+"""What a leader does from the moment it holds the lock: fetch, send, delete what was acknowledged.
+
+The three overlap. While the client and the broker carry one batch, the database deletes the batch
+before and reads the next; order is kept because events are sent in id order by one producer, and
+deleted, of each stream, only up to its first event that is not acknowledged.
 
 Trouble with Kafka does not end the term: nothing is lost while it lasts, and a standby would meet
 the same broker. The producer is discarded, and after a pause everything still pending is fetched
@@ -6,44 +10,29 @@ again. Trouble with the session ends the term, because the lock went with it.
 """
 
 import logging
-import math
-import random
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import psycopg
 import structlog
 
+from relay.backoff import Backoff
 from relay.errors import BrokerTrouble
 from relay.health import Status
-from relay.leadership import Leadership
+from relay.intake import Intake
 from relay.metrics import Metrics
-from relay.ordering import StreamOrder, acknowledged_prefixes
-from relay.outbox import PendingEvent, delete_acknowledged, fetch_pending
+from relay.ordering import Offence
+from relay.outbox import PendingEvent
 from relay.publisher import Failure, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
 from relay.topics import Topics
+from relay.trial import tried_alone
 from relay.wakeup import WakeUp
 
-# How soon a leader that waits for Kafka notices that its session is gone.
-_CONFIRM_SECONDS = 1.0
-
-
-class Backoff:
-    """Growing pauses with jitter: 0.2 s doubling to ``ceiling`` seconds, until reset."""
-
-    def __init__(self, ceiling: float = 5.0) -> None:
-        self._ceiling = ceiling
-        self._step = 0
-
-    def next(self) -> float:
-        pause = min(self._ceiling, math.ldexp(0.2, self._step))
-        self._step = min(self._step + 1, 10)
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
-
-    def reset(self) -> None:
-        self._step = 0
+# How many batches may be sent and not deleted: one on its way to the broker, one on its way back,
+# one that is being handed over. More would only be sent again after an error.
+_BATCHES_IN_FLIGHT = 3
+_SLICE_SECONDS = 0.2
 
 
 class Term:
@@ -52,7 +41,6 @@ class Term:
     def __init__(
         self,
         session: psycopg.Connection,
-        leadership: Leadership,
         settings: Settings,
         *,
         topics: Topics,
@@ -62,8 +50,6 @@ class Term:
         metrics: Metrics,
         client_log: logging.Logger,
     ) -> None:
-        self._session = session
-        self._leadership = leadership
         self._settings = settings
         self._topics = topics
         self._wakeup = wakeup
@@ -73,117 +59,122 @@ class Term:
         self._client_log = client_log
         self._log = structlog.get_logger()
         self._backoff = Backoff()
-        self._order = StreamOrder()
-        self._set_aside: set[str] = set()
-        self._publisher: Publisher | None = None
-        self._confirmed_at = time.monotonic()
+        self._intake = Intake(session, settings.relay_batch_size, metrics)
 
     def serve(self) -> None:
         """Publish until the process is to end.
 
         Raises:
-            LeadershipLost: Another session holds the lock.
-            psycopg.Error: The session is lost.
+            psycopg.Error: The session is lost, and the lock with it.
         """
         self._status.publishing = "the topics are being checked"
-        try:
-            while not self._shutdown.requested:
-                try:
-                    self._topics.require(self._settings.topics)
-                    self._publish_once()
-                except BrokerTrouble as exc:
-                    self._pause(exc)
-        finally:
-            self._discard_publisher()
-            self._metrics.blocked_streams.set(0)
+        while not self._shutdown.requested:
+            try:
+                self._require(self._settings.topics)
+                self._publish()
+            except BrokerTrouble as exc:
+                self._pause(exc)
 
-    def _publish_once(self) -> None:
-        """Publish one batch, or wait for one to come."""
+    def _publish(self) -> None:
+        """Publish with one producer, until a delivery fails or the process is to end."""
+        publisher = self._new_publisher()
+        try:
+            self._intake.look_around()
+            self._intake.start_over()
+            ready: Sequence[PendingEvent] = []
+            while not (publisher.failures or self._shutdown.requested):
+                ready = self._round(publisher, ready)
+            publisher.await_rest(self._keep_waiting)
+            self._intake.delete(publisher.take_acknowledged())
+        finally:
+            publisher.discard()
+        if publisher.failures:
+            self._judge(publisher.failures, publisher.unsettled())
+
+    def _round(self, publisher: Publisher, ready: Sequence[PendingEvent]) -> Sequence[PendingEvent]:
+        """Send what is ready while the database works; return what is ready then."""
+        self._require({event.topic for event in ready})
         # Before the fetch: a notification during it announces rows the fetch may have missed.
         self._wakeup.clear()
-        fetched = fetch_pending(
-            self._session, limit=self._settings.relay_batch_size, set_aside=self._set_aside
-        )
-        self._confirmed_at = fetched_at = time.monotonic()
-        batch, offenders = self._order.vet(fetched)
-        for event, reason in offenders:
-            self._set_stream_aside(event, reason)
-        if batch:
-            self._deliver(batch, fetched_at)
+        self._intake.look_around()
         self._status.publishing = None
-        if not fetched:
-            if self._publisher is not None:
-                self._publisher.serve()
-            self._wakeup.wait(self._settings.relay_poll_seconds)
+        acknowledged = publisher.take_acknowledged()
+        if acknowledged:
+            self._backoff.reset()
+        if not self._has_room(publisher, ready):
+            self._intake.delete(acknowledged)
+            unsent = publisher.send(ready)
+            publisher.poll(_SLICE_SECONDS)
+            return unsent
+        self._intake.request(acknowledged)
+        unsent = publisher.send(ready)
+        publisher.poll()
+        fetched = self._intake.result()
+        if self._intake.found_nothing and not unsent:
+            if publisher.in_flight:
+                publisher.flush(_SLICE_SECONDS)
+            else:
+                self._wakeup.wait(self._settings.relay_poll_seconds)
+        return [*unsent, *fetched]
 
-    def _deliver(self, batch: Sequence[PendingEvent], fetched_at: float) -> None:
-        self._topics.require({event.topic for event in batch})
-        if self._publisher is None:
-            self._publisher = Publisher(self._settings.client_options(), self._client_log)
-        delivery = self._publisher.publish(batch, self._keep_waiting)
-        waited = time.monotonic() - fetched_at
-        self._settle(acknowledged_prefixes(batch, delivery.acknowledged), waited)
-        errors = [failure for failure in delivery.failures if not failure.refused]
-        for failure in delivery.failures:
+    def _has_room(self, publisher: Publisher, ready: Sequence[PendingEvent]) -> bool:
+        under_way = publisher.in_flight + len(ready)
+        newest_id = max([publisher.newest_id, *(event.id for event in ready)])
+        most = _BATCHES_IN_FLIGHT * self._settings.relay_batch_size
+        return under_way < most and self._intake.may_fetch(under_way, newest_id)
+
+    def _judge(self, failures: Sequence[Failure], unsettled: Iterable[PendingEvent]) -> None:
+        """Find out whether messages or Kafka are to blame; block the streams of guilty ones.
+
+        Raises:
+            BrokerTrouble: Kafka is.
+        """
+        for failure in failures:
             self._metrics.delivery_errors.labels(failure.code).inc()
-            if failure.refused:
-                self._set_stream_aside(failure.event, f"{failure.code}: {failure.detail}")
-        if errors:
-            self._log_errors(errors)
-            raise BrokerTrouble(errors[0].code, errors[0].detail)
-        self._backoff.reset()
+        trouble = next((failure for failure in failures if not failure.suspect), None)
+        failed = {failure.event.id for failure in failures}
+        suspects = [event for event in unsettled if event.id in failed]
+        self._log_failures(trouble or failures[0], len(failures))
+        if trouble is not None or not suspects:
+            worst = trouble or failures[0]
+            raise BrokerTrouble(worst.code, worst.detail)
+        for event, guilt in tried_alone(suspects, self._new_publisher, self._keep_waiting):
+            if guilt is None:
+                self._intake.delete([event])
+            else:
+                self._metrics.delivery_errors.labels(guilt.code).inc()
+                self._intake.block(Offence(event, guilt.code, guilt.detail))
 
-    def _settle(self, published: Sequence[PendingEvent], waited: float) -> None:
-        """Delete what was acknowledged, and only then count it."""
-        deleted = delete_acknowledged(self._session, [event.id for event in published])
-        if deleted != len(published):
-            self._log.warning("outbox rows were gone already", missing=len(published) - deleted)
-        self._order.note_published(published)
-        for event in published:
-            self._metrics.published.labels(event.topic).inc()
-            self._metrics.commit_to_ack.observe(event.age_seconds + waited)
+    def _new_publisher(self) -> Publisher:
+        return Publisher(self._settings.client_options(), self._client_log)
+
+    def _require(self, topics: Iterable[str]) -> None:
+        for topic in sorted(topics):
+            self._intake.look_around()
+            self._topics.require(topic)
 
     def _keep_waiting(self) -> bool:
-        """Confirm the session once a second; say no when the process has to end."""
-        if time.monotonic() - self._confirmed_at >= _CONFIRM_SECONDS:
-            self._leadership.confirm()
-            self._confirmed_at = time.monotonic()
+        """Show that this leader lives; say no when the process has to end."""
+        self._intake.look_around()
         return self._shutdown.allows(self._settings.relay_flush_seconds)
 
-    def _set_stream_aside(self, event: PendingEvent, reason: str) -> None:
-        self._set_aside.add(event.stream)
-        self._metrics.blocked_streams.set(len(self._set_aside))
-        self._log.error(
-            "stream set aside",
-            stream=event.stream,
-            sequence=event.sequence,
-            event_id=event.event_id,
-            reason=reason,
-        )
-
-    def _log_errors(self, errors: Sequence[Failure]) -> None:
+    def _log_failures(self, failure: Failure, failed: int) -> None:
         """One line for a batch: a broker in trouble fails hundreds of messages at once."""
-        first = errors[0]
         self._log.error(
             "delivery failed",
-            code=first.code,
-            detail=first.detail,
-            event_id=first.event.event_id,
-            stream=first.event.stream,
-            failed=len(errors),
+            code=failure.code,
+            detail=failure.detail,
+            event_id=failure.event.event_id,
+            stream=failure.event.stream,
+            failed=failed,
         )
 
     def _pause(self, trouble: BrokerTrouble) -> None:
-        """Discard the producer and wait a while; the next fetch confirms the session."""
+        """Wait a while, and go on looking around."""
         self._status.publishing = str(trouble)
-        self._discard_publisher()
         self._topics.forget()
-        pause = self._backoff.next()
-        self._log.warning("publishing paused", error=str(trouble), seconds=round(pause, 2))
-        self._shutdown.wait(pause)
-        self._leadership.confirm()
-
-    def _discard_publisher(self) -> None:
-        if self._publisher is not None:
-            self._publisher.discard()
-            self._publisher = None
+        left = self._backoff.next()
+        self._log.warning("publishing paused", error=str(trouble), seconds=round(left, 2))
+        while left > 0 and not self._shutdown.wait(min(left, 1.0)):
+            self._intake.look_around()
+            left -= 1.0

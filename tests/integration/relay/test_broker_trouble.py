@@ -119,26 +119,43 @@ def test_a_missing_topic_is_waited_for_and_shown_as_unready(
     expect_every_event_in_order(messages, [event])
 
 
-def test_a_delivery_error_is_retried_on_a_fresh_producer_and_loses_nothing(
+def test_a_message_too_large_for_its_topic_blocks_its_stream_and_no_other(
     database: str, broker: Broker, topic: str, start_relay: StartRelay
 ) -> None:
-    events = streams_of(topic, streams=3, length=4, padding=3_000)
+    large, behind = Event("container:9", 1, topic, padding=3_000), Event("container:9", 2, topic)
+    good = streams_of(topic, streams=3, length=4)
+    limit_messages(broker, topic, 1_000)
+    with psycopg.connect(database) as writer:
+        record(writer, [*good[:5], large, behind, *good[5:]])
+
+    relay = start_relay()
+    line = relay.wait_for("stream blocked")
+    before = consume(broker.bootstrap_servers, topic, good)
+    wait_until(lambda: count(database, "outbox") == 2, "only the blocked stream is left")
+    limit_messages(broker, topic, 100_000)
+    with psycopg.connect(database) as operator:
+        operator.execute("DELETE FROM blocked_streams")
+    after = consume(broker.bootstrap_servers, topic, [*good, large, behind])
+
+    assert (line["code"], line["stream"]) == ("MSG_SIZE_TOO_LARGE", large.stream)
+    expect_every_event_in_order(before, good)
+    expect_every_event_in_order(after, [*good, large, behind])
+    wait_until(lambda: count(database, "outbox") == 0, "the outbox is empty")
+
+
+def test_a_batch_of_messages_that_are_all_too_large_blocks_each_of_their_streams(
+    database: str, broker: Broker, topic: str, start_relay: StartRelay
+) -> None:
+    events = streams_of(topic, streams=3, length=2, padding=3_000)
     limit_messages(broker, topic, 1_000)
     with psycopg.connect(database) as writer:
         record(writer, events)
 
     relay = start_relay()
-    line = relay.wait_for("delivery failed")
-    wait_until(lambda: relay.metric("relay_delivery_errors_total") > len(events), "it tries again")
-    unready = relay.get("/readyz")[1]
-    kept = count(database, "outbox")
-    limit_messages(broker, topic, 100_000)
-    messages = consume(broker.bootstrap_servers, topic, events)
+    wait_until(lambda: relay.metric("relay_blocked_streams") == 3, "all three are blocked")
 
-    assert (line["code"], kept) == ("MSG_SIZE_TOO_LARGE", len(events))
-    assert '"publishing":"MSG_SIZE_TOO_LARGE' in unready
-    expect_every_event_in_order(messages, events)
-    wait_until(lambda: count(database, "outbox") == 0, "the outbox is empty")
+    wait_until(relay.ready, "the relay itself is well")
+    assert count(database, "outbox") == len(events)
 
 
 def limit_messages(broker: Broker, topic: str, max_bytes: int) -> None:

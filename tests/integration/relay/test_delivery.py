@@ -140,13 +140,13 @@ def test_a_malformed_row_stops_its_stream_and_no_other(
         record(writer, [before, bad, behind, *others])
 
     relay = start_relay(RELAY_BATCH_SIZE="5")
-    line = relay.wait_for("stream set aside")
+    line = relay.wait_for("stream blocked")
     messages = consume(broker.bootstrap_servers, topic, [before, *others])
 
     expect_every_event_in_order(messages, [before, *others])
     wait_until(lambda: count(database, "outbox") == 2, "only the bad stream is left")
     assert (line["stream"], line["event_id"]) == (bad.stream, bad.event_id)
-    assert relay.metric("relay_blocked_streams") == 1
+    wait_until(lambda: relay.metric("relay_blocked_streams") == 1, "the block is counted")
 
 
 def test_a_topic_that_kafka_does_not_allow_stops_its_stream_and_no_other(
@@ -160,7 +160,7 @@ def test_a_topic_that_kafka_does_not_allow_stops_its_stream_and_no_other(
     messages = consume(broker.bootstrap_servers, topic, [other])
 
     expect_every_event_in_order(messages, [other])
-    assert "topic" in relay.wait_for("stream set aside")["reason"]
+    assert "topic" in relay.wait_for("stream blocked")["detail"]
 
 
 def test_a_message_beyond_the_clients_limit_stops_its_stream_and_no_other(
@@ -175,7 +175,7 @@ def test_a_message_beyond_the_clients_limit_stops_its_stream_and_no_other(
     messages = consume(broker.bootstrap_servers, topic, others)
 
     expect_every_event_in_order(messages, others)
-    assert "MSG_SIZE_TOO_LARGE" in relay.wait_for("stream set aside")["reason"]
+    assert relay.wait_for("stream blocked")["code"] == "MSG_SIZE_TOO_LARGE"
     wait_until(lambda: count(database, "outbox") == 2, "only the bad stream is left")
 
 
@@ -188,8 +188,8 @@ def test_a_row_that_breaks_the_order_of_its_stream_is_not_sent(
         record(writer, [other])
 
     relay = start_relay()
-    line = relay.wait_for("stream set aside")
+    line = relay.wait_for("stream blocked")
     consume(broker.bootstrap_servers, topic, [other])
 
-    assert line["reason"] == "sequence 1 comes after 2"
+    assert (line["code"], line["detail"]) == ("OUT_OF_ORDER", "sequence 1 comes after 2")
     wait_until(lambda: count(database, "outbox") == 1, "the late row stays")

@@ -1,0 +1,96 @@
+"""Where a fetch begins, so that it does not walk over the dead rows of what was published.
+
+Deleted rows stay in the table and its index until vacuum may take them, which a snapshot held
+anywhere in the cluster can put off for hours. A fetch from the lowest id would walk over all of
+them, each time. So the leader remembers, in memory only, up to where it has seen everything: the
+floor. It is never "the last id that was published" (ids commit out of order, and rows would be
+lost): whatever below it may still come is remembered too, one by one.
+
+The promise, which holds after every step: each row that is in the outbox now, or ever will be, and
+that no fetch has returned since the last reset, has an id above ``above``, or in ``late``.
+
+Proof. A reset makes ``above`` zero, and all ids are above it. A fetch asks for every id above
+``above`` and all of ``late``, and returns the lowest visible ones. Let R be the highest id up to
+which it looked: the last one it returned, or, if it found no more than fit, the decided frontier
+where that is higher. An id up to R that it did not return was not visible to its snapshot. If the
+id is at or below the frontier that was decided before that snapshot, it never will be
+(``frontier.py``) and is forgotten; else it is put into ``late``. So every id up to R is returned,
+impossible or in ``late``, and ``above`` may become R. Ids above R are above ``above`` again.
+
+Transactions that stay open for long leave as many ids in ``late`` as they drew, not as many as
+others drew meanwhile. Should ``late`` grow beyond its bound, ``above`` stays at the frontier and
+fetches walk further; nothing is lost by it.
+
+Two things return to the outbox's lower part without a new id: the rows of a stream that was
+released, and what a failed delivery left. Both need a ``reset``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# One index look-up each, at every fetch; more than this many ids are cheaper walked over.
+_MOST_LATE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a fetch asks for, and the frontier that was decided before it.
+
+    Attributes:
+        above: All ids above this one.
+        late: And these.
+        decided: No row at or below comes to light after the fetch's snapshot.
+    """
+
+    above: int
+    late: frozenset[int]
+    decided: int
+
+
+class Floor:
+    """The lower bound of fetches, and the exceptions below it."""
+
+    def __init__(self, most_late: int = _MOST_LATE) -> None:
+        self._most_late = most_late
+        self.reset()
+
+    def reset(self) -> None:
+        """Let the next fetch look at everything; nothing may be in flight."""
+        self._above = 0
+        self._late: frozenset[int] = frozenset()
+
+    def window(self, decided: int) -> Window:
+        """Return what the next fetch has to ask for.
+
+        Args:
+            decided: The frontier as known before the fetch takes its snapshot.
+        """
+        return Window(self._above, self._late, decided)
+
+    def passed(self, newest_id: int) -> bool:
+        """Return whether no fetch will return rows up to ``newest_id`` a second time."""
+        return newest_id <= self._above
+
+    def note(self, window: Window, ids: Sequence[int], *, whole: bool) -> None:
+        """Take into account what a fetch of ``window`` returned.
+
+        Args:
+            window: What was asked for; no other fetch was noted meanwhile.
+            ids: What came, ascending.
+            whole: Whether that was all, rather than as many as were wanted.
+        """
+        last = ids[-1] if ids else 0
+        reached = max(last, window.above, window.decided) if whole else last
+        returned = frozenset(ids)
+        kept = {id_ for id_ in window.late - returned if id_ > window.decided or id_ > reached}
+        first = max(window.above, window.decided) + 1
+        unseen = reached + 1 - first - sum(id_ >= first for id_ in ids)
+        if len(kept) + unseen > self._most_late:
+            # The rows above are returned again: whoever sends them has to settle them first.
+            self._above = max(window.above, min(window.decided, reached))
+            self._late = frozenset(kept)
+            return
+        if unseen > 0:
+            kept.update(id_ for id_ in range(first, reached + 1) if id_ not in returned)
+        self._above = max(window.above, reached)
+        self._late = frozenset(kept)

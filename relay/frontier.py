@@ -1,0 +1,87 @@
+"""The id at or below which nothing can be added any more: what floor and horizon rest on.
+
+An identity column deals out ids in rising order, but transactions commit in any order, so the
+newest visible id says nothing about the ids below it. What does, proven from three facts:
+
+1. An id is drawn inside an INSERT, which holds ROW EXCLUSIVE on its table before it draws, and
+   until its transaction is over (the sequence has CACHE 1: no session keeps ids for later).
+2. So if the sequence's last value N is read first and the holders of that lock afterwards, whoever
+   drew an id at or below N is among the holders, or over.
+3. PostgreSQL makes a commit visible before it lets the transaction's locks go. So once none of
+   these holders is left, every snapshot taken later sees all rows with ids at or below N that will
+   ever be there.
+
+A transaction that never wrote to the table, or works in another database, is no holder and holds
+up nothing, however long it stays open; nor does a snapshot that somebody keeps.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import psycopg
+
+# A prepared transaction holds its locks under a name that nobody saw before: "-1/…".
+_PREPARED = "-1/"
+
+# One statement after the other: the order is what the proof needs.
+_LAST_IDS = """
+SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')), 0),
+       coalesce(pg_sequence_last_value(pg_get_serial_sequence('events', 'id')), 0)
+"""
+_WRITERS = """
+SELECT coalesce(array_agg(virtualtransaction) FILTER (WHERE relation = 'outbox'::regclass), '{}'),
+       coalesce(array_agg(virtualtransaction) FILTER (WHERE relation = 'events'::regclass), '{}')
+FROM pg_locks
+WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND pid IS DISTINCT FROM pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A table's last id, and who could have drawn it or a lower one and is not over."""
+
+    last_id: int
+    writers: frozenset[str]
+
+
+class Frontier:
+    """Follows one table from reading to reading.
+
+    Attributes:
+        decided: Proven: a snapshot taken from now on sees every row at or below it.
+    """
+
+    def __init__(self) -> None:
+        self.decided = 0
+        self._candidate = 0
+        self._witnesses: Collection[str] = ()
+
+    def observe(self, reading: Reading) -> None:
+        """Take a reading into account; readings come in the order in which they were made."""
+        if self._witnesses:
+            self._witnesses = frozenset(self._witnesses) & reading.writers
+            if self._witnesses or any(name.startswith(_PREPARED) for name in reading.writers):
+                # One that was prepared meanwhile may be one of ours under its new name.
+                self._witnesses = self._witnesses or reading.writers
+                return
+            self.decided = self._candidate
+        self._candidate = max(self._candidate, reading.last_id)
+        self._witnesses = reading.writers
+        if not self._witnesses:
+            self.decided = self._candidate
+
+
+def read_frontiers(session: psycopg.Connection) -> tuple[Reading, Reading]:
+    """Return a reading of ``outbox`` and one of ``events``.
+
+    Raises:
+        psycopg.Error: The session is lost or a statement failed.
+    """
+    last_ids = session.execute(_LAST_IDS).fetchone()
+    writers = session.execute(_WRITERS).fetchone()
+    if last_ids is None or writers is None:
+        raise psycopg.DataError("an aggregate returned no row")
+    outbox, events = zip(last_ids, map(frozenset, writers), strict=True)
+    return Reading(*outbox), Reading(*events)

@@ -1,0 +1,151 @@
+"""The database's side of a term: takes away what was acknowledged, brings what comes next."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import psycopg
+import structlog
+
+from relay.blocked import block_stream
+from relay.failpoints import Failpoint, reach
+from relay.floor import Floor, Window
+from relay.metrics import Metrics
+from relay.ordering import Offence, StreamOrder
+from relay.outbox import PendingEvent, Request, delete_acknowledged
+from relay.survey import Survey
+
+# The floor is proven, and checked all the same: this often a fetch looks at everything. Where that
+# takes long, because very many dead rows are in its way, it is done the more seldom.
+_LOOK_BELOW_SECONDS = 30.0
+_LOOK_BELOW_SHARE = 0.05
+
+
+class Intake:
+    """Made anew for every term, on the leader's session."""
+
+    def __init__(self, session: psycopg.Connection, batch_size: int, metrics: Metrics) -> None:
+        self._session = session
+        self._batch_size = batch_size
+        self._metrics = metrics
+        self._log = structlog.get_logger()
+        self._survey = Survey(session, metrics)
+        self._floor = Floor()
+        self._order = StreamOrder()
+        self._set_aside: set[str] = set()
+        self._look_below_at = 0.0
+        self._released = False
+        self._request: tuple[Request, Window, Sequence[PendingEvent]] | None = None
+        self.found_nothing = False
+
+    def look_around(self) -> None:
+        """Keep the frontiers, the horizon and the blocked streams up to date; a sign of life.
+
+        Raises:
+            psycopg.Error: The session is lost.
+        """
+        self._survey.take_if_due()
+        self._released = not self._set_aside <= self._survey.blocked
+        self._set_aside |= self._survey.blocked
+
+    def start_over(self) -> None:
+        """Expect everything that is pending again; nothing may be in flight."""
+        self._floor.reset()
+        self._order.forget_sent()
+        self._set_aside = set(self._survey.blocked)
+        self._released = False
+        self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
+
+    def may_fetch(self, in_flight: int, newest_id: int) -> bool:
+        """Return whether a fetch now would bring only what is not in flight.
+
+        Args:
+            in_flight: How many events are sent or to be sent, and not deleted.
+            newest_id: The highest id among them.
+        """
+        if self._released or time.monotonic() >= self._look_below_at:
+            if in_flight:
+                return False
+            self.start_over()
+        return not in_flight or self._floor.passed(newest_id)
+
+    def request(self, acknowledged: Sequence[PendingEvent]) -> None:
+        """Ask for the next batch and delete what was acknowledged; ``result`` must follow.
+
+        Raises:
+            psycopg.Error: The session is lost.
+        """
+        if acknowledged:
+            reach(Failpoint.AFTER_ACKS)
+        reach(Failpoint.BEFORE_FETCH)
+        window = self._floor.window(self._survey.decided)
+        ids = [event.id for event in acknowledged]
+        request = Request(self._session, ids, window, self._set_aside, self._batch_size)
+        self._request = (request, window, acknowledged)
+
+    def result(self) -> list[PendingEvent]:
+        """Return what may be sent next, in id order; what may not blocks its stream.
+
+        Raises:
+            psycopg.Error: The session is lost or a statement failed.
+        """
+        if self._request is None:
+            raise RuntimeError("nothing was requested")
+        (request, window, acknowledged), self._request = self._request, None
+        fetched = request.result()
+        if acknowledged:
+            self._note_deleted(acknowledged, request.deleted)
+        reach(Failpoint.AFTER_FETCH)
+        self._put_off_looking_below(window, time.monotonic() - request.sent_at)
+        whole = len(fetched) < self._batch_size
+        self._floor.note(window, [event.id for event in fetched], whole=whole)
+        self.found_nothing = not fetched
+        sendable, offences = self._order.vet(fetched)
+        for offence in offences:
+            self.block(offence)
+        return sendable
+
+    def delete(self, acknowledged: Sequence[PendingEvent]) -> None:
+        """Delete what was acknowledged, without a fetch.
+
+        Raises:
+            psycopg.Error: The session is lost; the rows will be sent again.
+        """
+        if acknowledged:
+            reach(Failpoint.AFTER_ACKS)
+            ids = [event.id for event in acknowledged]
+            self._note_deleted(acknowledged, delete_acknowledged(self._session, ids))
+
+    def block(self, offence: Offence) -> None:
+        """Let a stream wait for an operator.
+
+        Raises:
+            psycopg.Error: The session is lost; the stream will be blocked by who leads next.
+        """
+        event = offence.event
+        block_stream(self._session, event, offence.code, offence.detail)
+        self._set_aside.add(event.stream)
+        self._survey.look_again()
+        self._log.error(
+            "stream blocked",
+            stream=event.stream,
+            sequence=event.sequence,
+            event_id=event.event_id,
+            code=offence.code,
+            detail=offence.detail,
+        )
+
+    def _note_deleted(self, events: Sequence[PendingEvent], deleted: int) -> None:
+        reach(Failpoint.AFTER_DELETE)
+        if deleted != len(events):
+            self._log.warning("outbox rows were gone already", missing=len(events) - deleted)
+        self._order.note_published(events)
+        now = time.monotonic()
+        self._metrics.commit_to_ack.observe(now - event.recorded_at for event in events)
+        for topic, number in Counter(event.topic for event in events).items():
+            self._metrics.published.labels(topic).inc(number)
+
+    def _put_off_looking_below(self, window: Window, took: float) -> None:
+        if window.above == 0:
+            pause = max(_LOOK_BELOW_SECONDS, took / _LOOK_BELOW_SHARE)
+            self._look_below_at = time.monotonic() + pause

@@ -1,0 +1,183 @@
+"""No row is passed over, whatever commits when: floor and frontier against a model of PostgreSQL.
+
+The model deals out ids in rising order to transactions that stay open, commit or roll back in any
+order; what a snapshot sees is what had committed. The follower is the relay's: it reads frontiers,
+fetches a window, notes what came, and at times starts over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+)
+
+from relay.floor import Floor, Window
+from relay.frontier import Frontier, Reading
+
+
+@dataclass
+class Transaction:
+    """One that writes: its ids are visible only once it has committed."""
+
+    name: str
+    ids: list[int] = field(default_factory=list)
+
+
+class FloorMachine(RuleBasedStateMachine):
+    """Writers, a follower with a floor, and a restart now and then."""
+
+    transactions = Bundle("transactions")
+    windows = Bundle("windows")
+
+    @initialize(most_late=st.integers(0, 4), limit=st.integers(1, 4))
+    def begin(self, most_late: int, limit: int) -> None:
+        self.last_id = 0
+        self.names = 0
+        self.open: dict[str, Transaction] = {}
+        self.outbox: set[int] = set()
+        self.ever_committed: set[int] = set()
+        self.in_flight: list[int] = []
+        self.published: set[int] = set()
+        self.limit = limit
+        self.frontier = Frontier()
+        self.floor = Floor(most_late)
+
+    # ---- writers ---------------------------------------------------------------------------
+
+    @rule(target=transactions, number=st.integers(1, 3))
+    def write(self, number: int) -> Transaction:
+        self.names += 1
+        transaction = Transaction(f"3/{self.names}")
+        self.open[transaction.name] = transaction
+        self._draw(transaction, number)
+        return transaction
+
+    @rule(transaction=transactions, number=st.integers(1, 3))
+    def write_more(self, transaction: Transaction, number: int) -> None:
+        if transaction.name in self.open:
+            self._draw(transaction, number)
+
+    @rule(transaction=consumes(transactions))
+    def commit(self, transaction: Transaction) -> None:
+        self._end(transaction)
+        self.outbox |= set(transaction.ids)
+        self.ever_committed |= set(transaction.ids)
+        assert all(id_ > self.frontier.decided for id_ in transaction.ids)
+
+    @rule(transaction=consumes(transactions))
+    def roll_back(self, transaction: Transaction) -> None:
+        self._end(transaction)
+
+    @rule(transaction=consumes(transactions), target=transactions)
+    def prepare(self, transaction: Transaction) -> Transaction:
+        """Its locks go to a name that nobody saw before."""
+        self._end(transaction)
+        self.names += 1
+        prepared = Transaction(f"-1/{self.names}", transaction.ids)
+        self.open[prepared.name] = prepared
+        return prepared
+
+    # ---- the follower ----------------------------------------------------------------------
+
+    @rule(between=st.integers(0, 2))
+    def observe(self, between: int) -> None:
+        """Read the last id, and only then who holds the lock; somebody may write in between."""
+        last_id = self.last_id
+        for _ in range(between):
+            self.write_and_commit()
+        self.frontier.observe(Reading(last_id, frozenset(self.open)))
+
+    @rule()
+    def write_and_commit(self) -> None:
+        self.last_id += 1
+        self.outbox.add(self.last_id)
+        self.ever_committed.add(self.last_id)
+
+    @rule()
+    def fetch(self) -> None:
+        if self.in_flight and not self.floor.passed(max(self.in_flight)):
+            return
+        window = self.floor.window(self.frontier.decided)
+        found = self._visible(window)
+        ids = found[: self.limit]
+        assert not set(ids) & set(self.in_flight)
+        self.floor.note(window, ids, whole=len(found) < self.limit)
+        self.in_flight += ids
+
+    @rule(number=st.integers(1, 8))
+    def publish(self, number: int) -> None:
+        done, self.in_flight = self.in_flight[:number], self.in_flight[number:]
+        assert not self.published & set(done)
+        self.published |= set(done)
+        self.outbox -= set(done)
+
+    @rule()
+    def fail(self) -> None:
+        """Give up what is in flight, and expect it again."""
+        self.in_flight = []
+        self.floor.reset()
+
+    @invariant()
+    def no_row_is_passed_over(self) -> None:
+        window = self.floor.window(self.frontier.decided)
+        waiting = self.outbox - set(self.in_flight)
+        to_come = {id_ for transaction in self.open.values() for id_ in transaction.ids}
+        assert all(id_ > window.above or id_ in window.late for id_ in waiting | to_come)
+
+    def teardown(self) -> None:
+        """Let everybody finish: all that was committed is published, and the floor has risen."""
+        if not hasattr(self, "outbox"):
+            return
+        for transaction in list(self.open.values()):
+            self.commit(transaction)
+        for _ in range(2):
+            self.observe(0)
+        for _ in range(len(self.outbox) + 2):
+            self.publish(len(self.in_flight) or 1)
+            self.fetch()
+        assert self.published == self.ever_committed
+        window = self.floor.window(self.frontier.decided)
+        assert (window.above, window.late) == (self.last_id, frozenset())
+
+    def _draw(self, transaction: Transaction, number: int) -> None:
+        for _ in range(number):
+            self.last_id += 1
+            transaction.ids.append(self.last_id)
+
+    def _end(self, transaction: Transaction) -> None:
+        self.open.pop(transaction.name, None)
+
+    def _visible(self, window: Window) -> list[int]:
+        return sorted(id_ for id_ in self.outbox if id_ > window.above or id_ in window.late)
+
+
+TestFloor = FloorMachine.TestCase
+
+
+def test_transactions_that_stay_open_cost_their_own_ids_and_no_more() -> None:
+    frontier, floor = Frontier(), Floor()
+    stuck, others = [3, 7], [id_ for id_ in range(1, 10_001) if id_ not in {3, 7}]
+    frontier.observe(Reading(10_000, frozenset({"4/1"})))
+    for start in range(0, len(others), 500):
+        batch = others[start : start + 500]
+        floor.note(floor.window(frontier.decided), batch, whole=False)
+
+    window = floor.window(frontier.decided)
+
+    assert (window.above, window.late) == (10_000, frozenset(stuck))
+
+
+def test_a_reading_of_an_empty_table_decides_what_it_saw() -> None:
+    frontier = Frontier()
+
+    frontier.observe(Reading(41, frozenset()))
+
+    assert frontier.decided == 41
