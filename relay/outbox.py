@@ -9,7 +9,6 @@ find again.
 import re
 import time
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 import msgspec
 import psycopg
@@ -59,10 +58,10 @@ JOIN events USING (event_id)
 ORDER BY pending.id
 """
 
-_DELETE = "DELETE FROM outbox WHERE id = ANY(%(ids)s)"
+_DELETE = "DELETE FROM outbox WHERE id = ANY(%(ids)s::bigint[])"
 
 
-class PendingEvent(NamedTuple):
+class PendingEvent(msgspec.Struct, frozen=True, gc=False):
     """One message that Kafka has not acknowledged yet, as it was encoded when recorded.
 
     Attributes:
@@ -115,14 +114,14 @@ class Request:
         """
         self.sent_at = time.monotonic()
         self._pipeline = session.pipeline()
-        pipeline = self._pipeline.__enter__()
+        self._pipeline.__enter__()
         self._deletion = session.cursor() if acknowledged else None
         if self._deletion is not None:
-            self._deletion.execute(_DELETE, {"ids": list(acknowledged)})
+            self._deletion.execute(_DELETE, {"ids": _array(acknowledged)})
         self._fetch = session.cursor(binary=True)
         asked = {"late": list(window.late), "above": window.above, "blocked": list(blocked)}
+        # The server begins at once; what ends the transaction goes out when the result is wanted.
         self._fetch.execute(_FETCH, {**asked, "limit": limit})
-        pipeline.sync()
 
     def result(self) -> list[PendingEvent]:
         """Return the events, in id order.
@@ -131,7 +130,7 @@ class Request:
             psycopg.Error: The session is lost or a statement failed.
         """
         self._pipeline.__exit__(None, None, None)
-        return [_decode(row, self.sent_at) for row in self._fetch]
+        return [_decode(row, self.sent_at) for row in self._fetch.fetchall()]
 
     @property
     def deleted(self) -> int:
@@ -145,7 +144,12 @@ def delete_acknowledged(session: psycopg.Connection, ids: Sequence[int]) -> int:
     Raises:
         psycopg.Error: The session is lost or the statement failed; the rows will be sent again.
     """
-    return session.execute(_DELETE, {"ids": list(ids)}).rowcount
+    return session.execute(_DELETE, {"ids": _array(ids)}).rowcount
+
+
+def _array(ids: Sequence[int]) -> str:
+    """Return PostgreSQL's text for an array: a fifth of what adapting a list of numbers costs."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 def _decode(

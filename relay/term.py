@@ -29,9 +29,9 @@ from relay.topics import Topics
 from relay.trial import tried_alone
 from relay.wakeup import WakeUp
 
-# How many batches may be sent and not deleted: one on its way to the broker, one on its way back,
-# one that is being handed over. More would only be sent again after an error.
-_BATCHES_IN_FLIGHT = 3
+# How many batches may be sent and not deleted. One at a time is half as fast as the whole can be;
+# more than four gained nothing, and would only be sent again after an error.
+_BATCHES_IN_FLIGHT = 4
 _SLICE_SECONDS = 0.2
 
 
@@ -104,6 +104,7 @@ class Term:
         if not self._has_room(publisher, ready):
             self._intake.delete(acknowledged)
             unsent = publisher.send(ready)
+            # Returns at the first report; a flush would send what is still being collected.
             publisher.poll(_SLICE_SECONDS)
             return unsent
         self._intake.request(acknowledged)
