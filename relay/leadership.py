@@ -17,7 +17,7 @@ import structlog
 # "RLAY"; the second number is the share of the work, of which there is one until buckets divide it.
 _LOCK_CLASS = int.from_bytes(b"RLAY", "big")
 _WHOLE_OUTBOX = 0
-_LOCK = {"class": _LOCK_CLASS, "share": _WHOLE_OUTBOX}
+LOCK = {"class": _LOCK_CLASS, "share": _WHOLE_OUTBOX}
 
 # Above the longest wait between two statements of a leader that works (two requests to a broker
 # that is away, 3.5 s), and far enough below the 15 s within which a standby is to have taken over.
@@ -91,11 +91,11 @@ class Leadership:
         Raises:
             psycopg.Error: The session is lost.
         """
-        row = self._session.execute(_TRY_LOCK, _LOCK).fetchone()
+        row = self._session.execute(_TRY_LOCK, LOCK).fetchone()
         if row == (True,):
             self._session.execute(_LEADER_SETTINGS)
             return True
-        ended = self._session.execute(_END_HUNG_LEADER, {**_LOCK, "stale": _STALE_SECONDS})
+        ended = self._session.execute(_END_HUNG_LEADER, {**LOCK, "stale": _STALE_SECONDS})
         for pid, _ in ended:
             # The lock is free as soon as the server has ended the session; the next try finds it.
             self._log.warning("ended the session of a leader that hung", backend=pid)

@@ -1,47 +1,43 @@
 """What the relay's integration tests stand on: a writer of events, a relay process, a consumer."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from datetime import datetime
+from typing import Any
 
 import psycopg
 from confluent_kafka import Consumer, Message, TopicPartition
 
-DEADLINE_SECONDS = 30.0
+from tests.integration.relay.relay_process import DEADLINE_SECONDS, RelayUnderTest, wait_until
+
+__all__ = [
+    "DEADLINE_SECONDS",
+    "Event",
+    "RelayUnderTest",
+    "body_of",
+    "consume",
+    "count",
+    "expect_every_event_in_order",
+    "record",
+    "sequences_by_stream",
+    "streams_of",
+    "wait_until",
+]
 
 _INSERT_EVENT = """
 INSERT INTO events (event_id, stream, sequence, type, user_id, image_id, topic, key, payload,
                     headers, occurred_at)
 VALUES (%(event_id)s, %(stream)s, %(sequence)s, 'container.started', '1', 1, %(topic)s, %(key)s,
-        %(payload)s, %(headers)s::jsonb, now())
+        %(payload)s, %(headers)s::jsonb, coalesce(%(occurred_at)s::timestamptz, now()))
 """
 _INSERT_PENDING = """
 INSERT INTO outbox (event_id, topic, key, stream, sequence, bucket)
 VALUES (%(event_id)s, %(topic)s, %(key)s, %(stream)s, %(sequence)s, 0)
 """
-
-
-def wait_until(
-    condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS
-) -> None:
-    """Ask again and again until the condition holds; fail after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        pause.wait(0.05)
 
 
 @dataclass(frozen=True)
@@ -54,12 +50,14 @@ class Event:
     key: str = "1"
     padding: int = 0
     headers: str | None = None
+    occurred_at: datetime | None = None
     event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
     def payload(self) -> bytes:
         body = {"event_id": self.event_id, "sequence": self.sequence, "stream": self.stream}
-        return json.dumps({**body, "padding": "x" * self.padding}).encode()
+        timestamp = self.occurred_at and self.occurred_at.isoformat()
+        return json.dumps({**body, "timestamp": timestamp, "padding": "x" * self.padding}).encode()
 
     @property
     def header_pairs(self) -> list[list[str]]:
@@ -77,6 +75,7 @@ def record(connection: psycopg.Connection, events: Iterable[Event]) -> None:
             "key": event.key,
             "payload": event.payload,
             "headers": event.headers or json.dumps(event.header_pairs),
+            "occurred_at": event.occurred_at,
         }
         for event in events
     ]
@@ -103,78 +102,6 @@ def count(database: str, table: str) -> int:
         ).fetchone()
     assert row is not None
     return int(row[0])
-
-
-class RelayUnderTest:
-    """``python -m relay`` as a process of its own, its log lines parsed as they come."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.lines: list[dict[str, Any]] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "relay"],
-            cwd=Path(__file__).parents[3],
-            env={"PATH": os.environ["PATH"], **environment},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-    def wait_for(self, event: str, *, after: int = 0) -> dict[str, Any]:
-        """Return the first log line of this name beyond the first ``after`` lines."""
-        found: list[dict[str, Any]] = []
-
-        def seen() -> bool:
-            found.extend(line for line in self.lines[after:] if line["event"] == event)
-            return bool(found)
-
-        wait_until(seen, f"the relay logs {event!r}")
-        return found[0]
-
-    def get(self, path: str) -> tuple[int, str]:
-        port = self.wait_for("relay started")["port"]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as exc:
-            with exc:
-                return exc.code, exc.read().decode()
-
-    def metric(self, name: str) -> float:
-        """Return the sum of a series over its labels."""
-        lines = self.get("/metrics")[1].splitlines()
-        values = [line for line in lines if line.split("{")[0].split(" ")[0] == name]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in values)
-
-    def ready(self) -> bool:
-        return self.get("/readyz")[0] == 200
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def terminate(self) -> tuple[int, float]:
-        """Send SIGTERM; return the exit code and how many seconds it took."""
-        started = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(DEADLINE_SECONDS)
-        return code, time.monotonic() - started
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.lines.append(json.loads(line))
 
 
 def consume(

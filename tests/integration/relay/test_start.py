@@ -47,6 +47,8 @@ def run_relay(**environment: str) -> subprocess.CompletedProcess[str]:
         ("KAFKA_CLIENT_NO_SUCH_OPTION", "1"),
         ("KAFKA_CLIENT_COMPRESSION_TYPE", "rar"),
         ("BIND_HOST", "192.0.2.1"),
+        ("RELAY_FAILPOINTS", "after-nothing=kill"),
+        ("RELAY_FAILPOINTS", "after-acks=explode"),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_exit_code_2(name: str, value: str) -> None:

@@ -15,7 +15,7 @@ def test_two_variables_are_enough() -> None:
 
     assert settings.topics == {"container-lifecycle", "image-lifecycle"}
     assert (settings.bind_host, settings.relay_port) == ("127.0.0.1", 3005)
-    assert (settings.relay_batch_size, settings.kafka_create_topics) == (500, False)
+    assert (settings.relay_batch_size, settings.kafka_create_topics) == (2000, False)
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
