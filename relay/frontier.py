@@ -11,6 +11,10 @@ newest visible id says nothing about the ids below it. What does, proven from th
    these holders is left, every snapshot taken later sees all rows with ids at or below N that will
    ever be there.
 
+A crash of the server can take back what was not on its disk yet, the sequence's last value among
+it, and ids below N would be dealt out again. So a horizon is told to others only by a transaction
+that is flushed, and with it all that was written before (``survey.py``).
+
 A transaction that never wrote to the table, or works in another database, is no holder and holds
 up nothing, however long it stays open; nor does a snapshot that somebody keeps.
 """

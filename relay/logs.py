@@ -6,6 +6,7 @@ import sys
 import time
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 CLIENT_LOGGER = "librdkafka"
 
@@ -22,7 +23,8 @@ def configure_logs(level: str) -> logging.Logger:
             _name_process,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            # Without the frames' variables: options hold passwords, events hold payloads.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -20,7 +20,7 @@ Headers = list[tuple[str, str | bytes | None]]
 
 _HEADERS = msgspec.json.Decoder(list[tuple[str, str | None]])
 # Kafka's own grammar; a topic beyond it does not exist, and asking for it would pause every stream.
-_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}")
 
 # Two index scans, so that neither walks over what lies between them.
 _FETCH = """

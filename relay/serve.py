@@ -50,8 +50,9 @@ def serve(environment: Mapping[str, str]) -> int:
     log.info("relay started", host=settings.bind_host, port=server.port)
     worker = threading.Thread(target=process.run, name="relay", daemon=True)
     worker.start()
-    while worker.is_alive() and not select.select([signals], [], [], 1.0)[0]:
-        pass
+    asked = False
+    while worker.is_alive() and not asked:
+        asked = bool(select.select([signals], [], [], 1.0)[0])
     process.stop()
     worker.join(_SHUTDOWN_SECONDS)
     if worker.is_alive():
@@ -60,6 +61,9 @@ def serve(environment: Mapping[str, str]) -> int:
         sys.stdout.flush()
         os._exit(1)
     server.close()
+    if not asked:
+        log.error("relay ended by itself")
+        return 1
     log.info("relay ended")
     return 0
 

@@ -20,6 +20,7 @@ _REFUSED_OPTIONS = {
     "partitioner": "partitions must be those Java clients choose",
     "message.timeout.ms": "a message waits for the broker as long as it takes",
     "delivery.timeout.ms": "a message waits for the broker as long as it takes",
+    "delivery.report.only.error": "the relay deletes what is reported as delivered",
     "transactional.id": "the relay does not use transactions",
     "bootstrap.servers": "set KAFKA_BOOTSTRAP_SERVERS",
     "metadata.broker.list": "set KAFKA_BOOTSTRAP_SERVERS",
@@ -30,7 +31,7 @@ _FAULT = re.compile(r"^(?P<reason>.*?)(?: - at `\$\.(?P<field>\w+).*`)?$", re.DO
 _MISSING = re.compile(r"required field `(?P<field>\w+)`")
 
 # Kafka's own grammar: org.apache.kafka.common.internals.Topic.
-TopicName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,249}\Z")]
+TopicName = Annotated[str, Meta(pattern=r"^(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")]
 
 
 class SettingsError(ValueError):

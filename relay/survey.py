@@ -15,6 +15,7 @@ from relay.metrics import Metrics
 _INTERVAL_SECONDS = 0.25
 _STORE_SECONDS = 1.0
 
+_DURABLY = "SET LOCAL synchronous_commit = on"
 # True whoever stores it: a proof does not end with the leadership of the one who made it.
 _STORE_HORIZON = """
 UPDATE ledger_horizon SET id = %(id)s, moved_at = clock_timestamp() WHERE id < %(id)s
@@ -60,7 +61,11 @@ class Survey:
         self._events.observe(events)
         if now - self._stored_at >= _STORE_SECONDS and self._events.decided > self._horizon:
             self._horizon = self._events.decided
-            self._session.execute(_STORE_HORIZON, {"id": self._horizon})
+            with self._session.transaction():
+                # A crash must not take back what a reader was told: its flush to disk covers the
+                # sequence, and every event, that the horizon speaks of.
+                self._session.execute(_DURABLY)
+                self._session.execute(_STORE_HORIZON, {"id": self._horizon})
             self._metrics.horizon.set(self._horizon)
             self._stored_at = now
 

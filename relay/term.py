@@ -86,10 +86,12 @@ class Term:
                 ready = self._round(publisher, ready)
             publisher.await_rest(self._keep_waiting)
             self._intake.delete(publisher.take_acknowledged())
+            # Before the rest is discarded, which would be reported like failures.
+            failures, unsettled = list(publisher.failures), publisher.unsettled()
         finally:
             publisher.discard()
-        if publisher.failures:
-            self._judge(publisher.failures, publisher.unsettled())
+        if failures:
+            self._judge(failures, unsettled)
 
     def _round(self, publisher: Publisher, ready: Sequence[PendingEvent]) -> Sequence[PendingEvent]:
         """Send what is ready while the database works; return what is ready then."""
@@ -111,7 +113,9 @@ class Term:
         unsent = publisher.send(ready)
         publisher.poll()
         fetched = self._intake.result()
-        if self._intake.found_nothing and not unsent:
+        if unsent:
+            publisher.poll(_SLICE_SECONDS)
+        elif self._intake.found_nothing:
             if publisher.in_flight:
                 publisher.flush(_SLICE_SECONDS)
             else:

@@ -19,7 +19,8 @@ def tried_alone(
     Args:
         suspects: Each the first event of its stream that is not published.
         new_publisher: Makes a fresh producer.
-        keep_waiting: Asked several times a second; may raise.
+        keep_waiting: Asked several times a second, and before each suspect; may raise. What is not
+            tried when it says no is still pending.
 
     Yields:
         Each suspect, with None when it was acknowledged, else with its second failure.
@@ -30,6 +31,8 @@ def tried_alone(
     publisher = new_publisher()
     try:
         for event in suspects:
+            if not keep_waiting():
+                return
             failure = _send_alone(publisher, event, keep_waiting)
             if failure is not None:
                 publisher.discard()

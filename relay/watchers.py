@@ -37,7 +37,7 @@ SELECT CASE
            )
        END,
        coalesce((
-           SELECT extract(epoch FROM clock_timestamp() - events.recorded_at)
+           SELECT greatest(0, extract(epoch FROM clock_timestamp() - events.recorded_at))
            FROM outbox JOIN events USING (event_id)
            ORDER BY outbox.id
            LIMIT 1
