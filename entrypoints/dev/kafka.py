@@ -6,17 +6,23 @@ serves a demonstration, never a proof.
 
 import base64
 import contextlib
+import os
+import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from entrypoints.dev.guarded_process import GuardedProcess, ServerStartError
 from entrypoints.dev.home_folder import HomeFolder
 from entrypoints.dev.kafka_jars import BrokerUnavailableError, java_program, kafka_jars
+from entrypoints.dev.kafka_listeners import Listener
 from entrypoints.dev.kafka_mock import MockBroker
+from entrypoints.dev.kafka_properties import server_properties
 from entrypoints.dev.ports import free_ports
 
 _START_TIMEOUT_SECONDS = 90.0
@@ -37,12 +43,19 @@ class KafkaServer(Protocol):
 class Broker:
     """One node of Apache Kafka in KRaft mode. A context manager: started on entry."""
 
-    def __init__(self, name: str | None = None, *, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        listeners: Sequence[Listener] = (),
+        say: Callable[[str], None] = print,
+    ) -> None:
         """Describe a broker; nothing runs yet.
 
         Args:
             name: Keep its data under this name from run to run; without one it is removed by
                 `stop`.
+            listeners: Further ways into it; `address_of` tells their ports.
             say: Is told about a download.
 
         Raises:
@@ -51,12 +64,28 @@ class Broker:
         self._java = java_program()
         self._jars = kafka_jars(say)
         self._home = HomeFolder("kafka", name)
-        self._port, self._controller_port = free_ports(2)
+        self._port, self._controller_port, *ports = free_ports(2 + len(listeners))
+        self._listeners = dict(zip(listeners, ports, strict=True))
         self._process: GuardedProcess | None = None
+        self._frozen = False
 
     @property
     def bootstrap_servers(self) -> str:
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the logs of its topics are, a folder a partition."""
+        return self._home.path / "data"
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and neither stopped nor killed, nor died by itself."""
+        return self._process is not None and self._process.alive
+
+    def address_of(self, listener: Listener) -> str:
+        """Return host and port of one of the further listeners."""
+        return f"127.0.0.1:{self._listeners[listener]}"
 
     def __enter__(self) -> Self:
         try:
@@ -78,8 +107,10 @@ class Broker:
         """
         self._home.take()
         properties = self._home.path / "server.properties"
-        properties.write_text(self._properties())
-        if not (self._home.path / "data" / "meta.properties").exists():
+        properties.write_text(
+            server_properties(self.data_folder, self._port, self._controller_port, self._listeners)
+        )
+        if not (self.data_folder / "meta.properties").exists():
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             self._run(
                 "kafka.tools.StorageTool",
@@ -99,6 +130,7 @@ class Broker:
     def halt(self) -> None:
         """Stop the broker in order and keep everything for a later `start`."""
         if self._process is not None:
+            self._signal(signal.SIGCONT)  # a frozen one would not hear of it
             self._process.stop()
             self._process = None
 
@@ -107,6 +139,22 @@ class Broker:
         if self._process is not None:
             self._process.kill()
             self._process = None
+
+    def freeze(self) -> None:
+        """Stop it by SIGSTOP: it keeps every connection open and answers nobody."""
+        self._signal(signal.SIGSTOP)
+        self._frozen = True
+
+    def thaw(self) -> None:
+        """Let a frozen one go on, and return when it answers again. Idempotent.
+
+        Raises:
+            ServerStartError: it ended, or did not answer in 90 s.
+        """
+        if self._frozen and self._process is not None:
+            self._signal(signal.SIGCONT)
+            self._process.wait_until(self._answers, timeout_seconds=_START_TIMEOUT_SECONDS)
+        self._frozen = False
 
     def restart(self) -> None:
         """Stop it, unless it is down already, and start it on the same ports and data."""
@@ -121,45 +169,20 @@ class Broker:
             claim=self._home.claim,
         )
 
-    def _answers(self) -> bool:
-        with contextlib.suppress(KafkaException):
-            # A client that logs nothing: until the broker listens there is only noise to tell.
-            admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
-            return bool(admin.list_topics(timeout=2).brokers)
-        return False
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.alive:
+            os.kill(self._process.pid, number)
 
-    def _properties(self) -> str:
-        one_replica = (
-            "offsets.topic.replication.factor",
-            "offsets.topic.num.partitions",
-            "transaction.state.log.replication.factor",
-            "transaction.state.log.min.isr",
-            "transaction.state.log.num.partitions",
-            "share.coordinator.state.topic.replication.factor",
-            "share.coordinator.state.topic.min.isr",
-            "share.coordinator.state.topic.num.partitions",
-        )
-        settings = {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "listeners": (
-                f"PLAINTEXT://{self.bootstrap_servers},"
-                f"CONTROLLER://127.0.0.1:{self._controller_port}"
-            ),
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
-            "log.dirs": str(self._home.path / "data"),
-            "auto.create.topics.enable": "false",
-            "num.partitions": "4",
-            "group.initial.rebalance.delay.ms": "0",
-            # After a kill the node is let in again only when its old session is over: 9 s unasked.
-            "broker.session.timeout.ms": "2000",
-            "broker.heartbeat.interval.ms": "500",
-            **dict.fromkeys(one_replica, "1"),
-        }
-        return "".join(f"{name}={value}\n" for name, value in settings.items())
+    def _answers(self) -> bool:
+        """Whether it would make a topic: a node that its controller has not let in would not."""
+        # A client that logs nothing: until the broker listens there is only noise to tell.
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
+        topic = NewTopic("would-be", 1, 1)
+        with contextlib.suppress(KafkaException):
+            asked = admin.create_topics([topic], validate_only=True, request_timeout=2)
+            asked["would-be"].result()
+            return True
+        return False
 
 
 def start_broker(

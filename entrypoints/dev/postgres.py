@@ -33,14 +33,16 @@ _START_TIMEOUT_SECONDS = 60.0
 class Postgres(DatabaseServer):
     """The embedded server. A context manager: started on entry, stopped on exit."""
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, *, durable: bool = False) -> None:
         """Describe a server; nothing runs yet.
 
         Args:
             name: Keep the data under this name from run to run, durably. Without one the server is
                 for tests: as fast as it goes, and gone with all data when it stops.
+            durable: Commit as a server with a name does, for a benchmark.
         """
         self._home = HomeFolder("postgres", name)
+        self._durable = durable or self._home.kept
         self._data = self._home.path / "data"
         self._sockets = runtime_folder() / self._home.path.name
         self._process: GuardedProcess | None = None
@@ -73,7 +75,7 @@ class Postgres(DatabaseServer):
                 shutil.chown(folder, user, _group())
         if not (self._data / "PG_VERSION").exists():
             self._initialise(programs)
-        settings = _DURABLE | ({} if self._home.kept else _FAST)
+        settings = _DURABLE | ({} if self._durable else _FAST)
         self._process = GuardedProcess.start(
             [
                 *(str(programs / "postgres"), "-D", str(self._data), "-k", str(self._sockets)),
@@ -143,17 +145,22 @@ class Postgres(DatabaseServer):
             raise PostgresMissingError(f"initdb failed: {made.stdout.strip().splitlines()[-1]}")
 
 
-def database_server(name: str | None = None) -> contextlib.AbstractContextManager[DatabaseServer]:
+def database_server(
+    name: str | None = None, *, durable: bool = False
+) -> contextlib.AbstractContextManager[DatabaseServer]:
     """Return the server of `TEST_DATABASE_URL`, else an embedded one, as a context manager.
 
     Args:
         name: As for `Postgres`.
+        durable: As for `Postgres`.
 
     Raises:
         PostgresMissingError: the given server is no use.
     """
     given = os.environ.get("TEST_DATABASE_URL")
-    return contextlib.nullcontext(DatabaseServer.given(given)) if given else Postgres(name)
+    if given:
+        return contextlib.nullcontext(DatabaseServer.given(given))
+    return Postgres(name, durable=durable)
 
 
 @contextlib.contextmanager
