@@ -1,0 +1,96 @@
+"""What it costs the leader to publish a trickle of events: shared buffers and time.
+
+PostgreSQL counts buffers by session from version 18 on, and brings its counts up to date about
+once a second, at the end of a statement.
+"""
+
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from tests.fault.lengths import RECOVERY_SECONDS
+from tests.fault.relay.following_consumer import FollowingConsumer
+from tests.fault.relay.recording import write
+from tests.fault.relay.sessions import leader_pid
+from tests.integration.relay.harness import wait_until
+from tests.integration.relay.relay_process import RelayUnderTest
+
+_COUNTED_SINCE = 180_000
+_TOUCHED = """
+SELECT coalesce(sum(coalesce(hits, 0) + coalesce(reads, 0)), 0)
+FROM pg_stat_get_backend_io(%(pid)s) WHERE object = 'relation'
+"""
+_FETCH_WITHOUT_FLOOR = """
+EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
+SELECT id, event_id, topic, key, stream, sequence FROM outbox WHERE id > 0 ORDER BY id LIMIT 500
+"""
+_ACKNOWLEDGED = "relay_commit_to_ack_seconds"
+_EVENTS = 60
+
+
+@dataclass(frozen=True)
+class TrickleCost:
+    """What the leader needed for events that came one by one.
+
+    Attributes:
+        buffers: Shared buffers an event, everything included: fetches, deletions, surveys.
+        seconds: From commit to acknowledgement, on average.
+    """
+
+    buffers: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.buffers:.0f} buffers an event, {self.seconds * 1_000:.0f} ms to its ack"
+
+
+def require_counts_of_sessions(database: str) -> None:
+    """Skip the test on a server that does not count by session."""
+    with psycopg.connect(database) as connection:
+        version = connection.info.server_version
+    if version < _COUNTED_SINCE:
+        pytest.skip(f"PostgreSQL {version // 10_000} counts no buffers by session: 18 does")
+
+
+def cost_of_a_trickle(
+    database: str, topic: str, aggregate: int, relay: RelayUnderTest, consumer: FollowingConsumer
+) -> TrickleCost:
+    """Let the relay publish events of one stream, each as soon as the one before was consumed."""
+    acknowledged, seconds = _acknowledged(relay), relay.metric(f"{_ACKNOWLEDGED}_sum")
+    before = _touched_by_leader(database)
+    for _ in range(_EVENTS):
+        write(database, topic, aggregate)
+        consumer.wait_for(consumer.applied + 1, RECOVERY_SECONDS)
+    touched = _touched_by_leader(database) - before
+    wait_until(lambda: _acknowledged(relay) == acknowledged + _EVENTS, "all are counted")
+    spent = relay.metric(f"{_ACKNOWLEDGED}_sum") - seconds
+    return TrickleCost(touched / _EVENTS, spent / _EVENTS)
+
+
+def buffers_without_floor(database: str) -> int:
+    """Return what a fetch touches that walks over all that lies below the first pending row."""
+    with psycopg.connect(database) as connection:
+        row = connection.execute(_FETCH_WITHOUT_FLOOR).fetchone()
+    assert row is not None
+    plan = row[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def _acknowledged(relay: RelayUnderTest) -> float:
+    return relay.metric(f"{_ACKNOWLEDGED}_count")
+
+
+def _touched_by_leader(database: str) -> int:
+    """Return the count of the leader's session as soon as it was brought up to date."""
+    pid = leader_pid(database)
+
+    def read() -> int:
+        row = observer.execute(_TOUCHED, {"pid": pid}).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    with psycopg.connect(database, autocommit=True) as observer:
+        first = read()
+        wait_until(lambda: read() != first, "the counts are brought up to date")
+        return read()

@@ -1,0 +1,193 @@
+"""A consumer as the contract asks for: next sequence = apply, lower = drop, higher = a gap.
+
+It reads every partition by manual assignment, so no group is rebalanced when the broker restarts,
+and it takes nothing on trust: a dropped message must be the very one that was applied, and an
+offset that the broker no longer has is a fault.
+"""
+
+import hashlib
+import json
+import threading
+import uuid
+from collections import defaultdict
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from tests.fault.relay.ledger import recorded, wait_until_published
+from tests.integration.relay.harness import wait_until
+
+# While a broker or a topic is away; everything else is a fault.
+_PASSING = {
+    "UNKNOWN_TOPIC_OR_PART",
+    "UNKNOWN_TOPIC_ID",
+    "_UNKNOWN_PARTITION",
+    "_UNKNOWN_TOPIC",
+    "LEADER_NOT_AVAILABLE",
+    "NOT_LEADER_FOR_PARTITION",
+    "_TRANSPORT",
+    "_TIMED_OUT",
+}
+
+
+class FollowingConsumer(threading.Thread):
+    """Reads a topic in the background, through whatever happens to the broker, while entered.
+
+    Attributes:
+        fault: The first thing that no consumer should see, or None.
+        duplicates: How many messages were dropped because their sequence was applied before.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        super().__init__(name=f"consumer of {topic}", daemon=True)
+        self._bootstrap_servers = bootstrap_servers
+        self._topic = topic
+        self._ended = threading.Event()
+        self._start_over = threading.Event()
+        self._applied: dict[str, list[str]] = defaultdict(list)
+        self._offsets: dict[int, int] = {}
+        self.fault: str | None = None
+        self.duplicates = 0
+        self.applied = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+
+    def last_of(self, stream: str) -> int:
+        """Return the sequence that was applied last of a stream, 0 before the first."""
+        return len(self._applied.get(stream, ()))
+
+    def topic_is_gone(self) -> None:
+        """Read from the beginning again: the topic was deleted, and will be made anew."""
+        self._start_over.set()
+
+    def wait_for(self, events: int, seconds: float) -> None:
+        """Wait until this many events were applied, duplicates not counted."""
+        wait_until(lambda: self.fault or self.applied >= events, f"{events} events arrive", seconds)
+        assert self.fault is None, self.fault
+
+    def expect_ledger(self, database: str, seconds: float) -> int:
+        """Hold what was applied against the ledger, whose writers have ended.
+
+        Every stream gapless from 1, ascending, byte for byte as recorded, and none missing.
+
+        Args:
+            database: Its URL.
+            seconds: How long it may take to arrive.
+
+        Returns:
+            The number of events.
+        """
+        expected = recorded(database)
+        total = sum(map(len, expected.values()))
+        try:
+            self.wait_for(total, seconds)
+        except AssertionError as exc:
+            why = self.fault or f"{total - self.applied} of {total} events never came"
+            raise AssertionError(f"{why}; behind: {self._behind(expected)}") from exc
+        for stream, entries in expected.items():
+            assert self._applied[stream] == entries, f"{stream} differs from the ledger"
+        assert self._applied.keys() == expected.keys()
+        wait_until_published(database, seconds)
+        # Whatever was sent twice lies behind; it must be of the kind that is dropped.
+        self._read_to_the_end(seconds)
+        assert self.fault is None, self.fault
+        assert self.applied == total
+        return total
+
+    def run(self) -> None:
+        try:
+            while not self._ended.is_set():
+                self._read_from_beginning()
+        except Exception as exc:  # noqa: BLE001 - told to the test, which runs in another thread
+            self.fault = f"the consumer failed: {exc!r}"
+
+    def _read_to_the_end(self, seconds: float) -> None:
+        client = self._client()
+        try:
+            wait_until(lambda: self._partitions(client), "the topic is there", seconds)
+            ends = {
+                each.partition: client.get_watermark_offsets(each, timeout=seconds)[1]
+                for each in self._partitions(client)
+            }
+        finally:
+            client.close()
+        wait_until(
+            lambda: all(self._offsets.get(number, 0) >= end for number, end in ends.items()),
+            "the consumer is at the end",
+            seconds,
+        )
+
+    def _client(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self._bootstrap_servers,
+                "group.id": uuid.uuid4().hex,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,
+            }
+        )
+
+    def _read_from_beginning(self) -> None:
+        consumer = self._client()
+        self._start_over.clear()
+        self._offsets.clear()
+        try:
+            partitions: list[TopicPartition] = []
+            while not partitions:
+                if self._ended.wait(0.1):
+                    return
+                partitions = self._partitions(consumer)
+            consumer.assign(partitions)
+            while not (self._ended.is_set() or self._start_over.is_set()):
+                for message in consumer.consume(500, timeout=0.1):
+                    self._take(message)
+        finally:
+            consumer.close()
+
+    def _partitions(self, consumer: Consumer) -> list[TopicPartition]:
+        try:
+            found = consumer.list_topics(self._topic, timeout=2).topics[self._topic]
+        except KafkaException:
+            return []
+        return [TopicPartition(self._topic, number, 0) for number in found.partitions]
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            if error.name() not in _PASSING and self.fault is None:
+                self.fault = f"{error.name()}: {error.str()}"
+            return
+        self._offsets[message.partition() or 0] = (message.offset() or 0) + 1
+        value = message.value() or b""
+        body = json.loads(value)
+        stream, sequence = body["stream"], body["sequence"]
+        entry = f"{body['event_id']} {hashlib.md5(value).hexdigest()}"
+        applied = self._applied[stream]
+        if sequence == len(applied) + 1:
+            applied.append(entry)
+            self.applied += 1
+        elif sequence > len(applied) + 1:
+            self._complain(f"gap: {stream} goes from {len(applied)} to {sequence}")
+        elif applied[sequence - 1] == entry:
+            self.duplicates += 1
+        else:
+            self._complain(f"{stream} has two events of sequence {sequence}")
+
+    def _complain(self, fault: str) -> None:
+        self.fault = self.fault or fault
+
+    def _behind(self, expected: dict[str, list[str]]) -> str:
+        behind = {
+            stream: f"{self.last_of(stream)} of {len(entries)}"
+            for stream, entries in expected.items()
+            if self.last_of(stream) < len(entries)
+        }
+        return str(dict(list(behind.items())[:5]))

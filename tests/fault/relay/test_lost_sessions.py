@@ -1,0 +1,105 @@
+"""Database sessions end while the relay works: the leader's, the one that listens, all of them."""
+
+import pytest
+
+from entrypoints.dev.kafka import Broker
+from tests.fault.conftest import Note
+from tests.fault.lengths import RECOVERY_SECONDS
+from tests.fault.relay.conftest import StartRelay, StartWriters
+from tests.fault.relay.following_consumer import FollowingConsumer
+from tests.fault.relay.recording import prepare_streams, write
+from tests.fault.relay.sessions import EVERYBODY, LEADER, WAKEUP, end_sessions
+from tests.fault.relay.sockets import wait_until_messages_are_in_flight
+from tests.integration.relay.harness import wait_until
+
+pytestmark = pytest.mark.broker
+
+
+def test_the_leaders_session_ends_with_messages_in_flight(
+    database: str,
+    mortal_broker: Broker,
+    consumer: FollowingConsumer,
+    start_relay: StartRelay,
+    start_writers: StartWriters,
+    note: Note,
+) -> None:
+    relay = start_relay()
+    with start_writers() as writers:
+        consumer.wait_for(200, RECOVERY_SECONDS)
+        mortal_broker.freeze()
+        try:
+            wait_until_messages_are_in_flight(mortal_broker)
+            ended = end_sessions(database, LEADER)
+            relay.wait_for("session lost")
+        finally:
+            mortal_broker.thaw()
+        writers.wait_for_more(200)
+
+    events = consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    note(f"{events} events, {consumer.duplicates} duplicates")
+    assert ended == 1
+    assert relay.metric("relay_takeovers_total") >= 2
+
+
+def test_the_leaders_session_ends_again_and_again_under_load(
+    database: str,
+    consumer: FollowingConsumer,
+    start_relay: StartRelay,
+    start_writers: StartWriters,
+    note: Note,
+) -> None:
+    relay = start_relay(RELAY_BATCH_SIZE="50")
+    with start_writers() as writers:
+        for term in range(1, 6):
+            wait_until(lambda: relay.metric("relay_leader") == 1, "it leads")
+            consumer.wait_for(term * 100, RECOVERY_SECONDS)
+            lines = len(relay.lines)
+            end_sessions(database, LEADER)
+            relay.wait_for("session lost", after=lines)
+        writers.stop()
+
+    events = consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    note(f"{events} events, {consumer.duplicates} duplicates")
+
+
+def test_every_session_ends_at_once_under_load(
+    database: str, consumer: FollowingConsumer, start_relay: StartRelay, start_writers: StartWriters
+) -> None:
+    relay, standby = start_relay(), start_relay()
+    with start_writers() as writers:
+        for _ in range(3):
+            wait_until(lambda: relay.ready() and standby.ready(), "both relays are ready")
+            writers.wait_for_more(100)
+            end_sessions(database, EVERYBODY)
+        writers.wait_for_more(100)
+
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+
+def test_without_notifications_the_poll_finds_everything(
+    database: str, consumer: FollowingConsumer, start_relay: StartRelay, start_writers: StartWriters
+) -> None:
+    start_relay()
+
+    with start_writers(events=500, per_second=300, notify=False) as writers:
+        writers.wait_until_ended()
+
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+
+def test_the_session_that_listens_ends_and_comes_back(
+    database: str, topic: str, consumer: FollowingConsumer, start_relay: StartRelay
+) -> None:
+    prepare_streams(database, 1)
+    relay = start_relay()
+    wait_until(relay.ready, "the relay is ready")
+    for ended in range(1, 4):
+        lines = len(relay.lines)
+        wait_until(lambda: end_sessions(database, WAKEUP) == 1, "it listens")
+        write(database, topic, 1)
+        relay.wait_for("notifications lost", after=lines)
+        consumer.wait_for(ended, RECOVERY_SECONDS)
+
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
