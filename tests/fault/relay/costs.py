@@ -13,7 +13,7 @@ from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.recording import write
 from tests.fault.relay.sessions import leader_pid
-from tests.integration.relay.harness import wait_until
+from tests.integration.relay.harness import count, wait_until
 from tests.integration.relay.relay_process import RelayUnderTest
 
 _COUNTED_SINCE = 180_000
@@ -56,14 +56,18 @@ def require_counts_of_sessions(database: str) -> None:
 def cost_of_a_trickle(
     database: str, topic: str, aggregate: int, relay: RelayUnderTest, consumer: FollowingConsumer
 ) -> TrickleCost:
-    """Let the relay publish events of one stream, each as soon as the one before was consumed."""
-    acknowledged, seconds = _acknowledged(relay), relay.metric(f"{_ACKNOWLEDGED}_sum")
+    """Let the relay publish events of one stream, each as soon as the one before was consumed.
+
+    The relay has published all events of the ledger so far, or is about to.
+    """
+    _wait_until_all_are_counted(database, relay)
+    seconds = relay.metric(f"{_ACKNOWLEDGED}_sum")
     before = _touched_by_leader(database)
     for _ in range(_EVENTS):
         write(database, topic, aggregate)
         consumer.wait_for(consumer.applied + 1, RECOVERY_SECONDS)
     touched = _touched_by_leader(database) - before
-    wait_until(lambda: _acknowledged(relay) == acknowledged + _EVENTS, "all are counted")
+    _wait_until_all_are_counted(database, relay)
     spent = relay.metric(f"{_ACKNOWLEDGED}_sum") - seconds
     return TrickleCost(touched / _EVENTS, spent / _EVENTS)
 
@@ -77,8 +81,13 @@ def buffers_without_floor(database: str) -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
-def _acknowledged(relay: RelayUnderTest) -> float:
-    return relay.metric(f"{_ACKNOWLEDGED}_count")
+def _wait_until_all_are_counted(database: str, relay: RelayUnderTest) -> None:
+    events = count(database, "events")
+    wait_until(
+        lambda: relay.metric(f"{_ACKNOWLEDGED}_count") == events,
+        "all are counted",
+        RECOVERY_SECONDS,
+    )
 
 
 def _touched_by_leader(database: str) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fault.lengths import RECOVERY_SECONDS
+from tests.fault.lengths import PROMPTLY_SECONDS, RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.ledger import horizon, newest_id, wait_until_published
@@ -12,8 +12,6 @@ from tests.integration.relay.harness import wait_until
 pytestmark = pytest.mark.broker
 
 _ASIDE = 50
-# Every 30 s the relay looks at everything: what it finds only then, its floor has missed.
-_SOON_SECONDS = 15.0
 
 
 @pytest.mark.parametrize("later_events", [1, 700], ids=["one", "more-than-a-batch"])
@@ -34,7 +32,7 @@ def test_a_lower_id_that_commits_late_is_published(
         assert consumer.last_of("container/1") == 0
 
         slow.commit()
-        consumer.expect_ledger(database, _SOON_SECONDS)
+        consumer.expect_ledger(database, PROMPTLY_SECONDS)
 
     assert consumer.duplicates == 0
 
@@ -54,7 +52,7 @@ def test_lower_ids_that_commit_late_under_load_are_published(
                 raise_and_record(slow, topic, aggregate, 2)
                 writers.wait_for_more(100)
 
-    consumer.expect_ledger(database, _SOON_SECONDS)
+    consumer.expect_ledger(database, PROMPTLY_SECONDS)
 
 
 def test_the_hole_that_a_rollback_leaves_holds_up_nothing(

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from entrypoints.dev.kafka import Broker
-from tests.fault.lengths import LONG, RECOVERY_SECONDS
+from tests.fault.lengths import LONG, PROMPTLY_SECONDS, RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.recording import prepare_streams, raise_and_record, writing_session
@@ -107,7 +107,7 @@ def test_an_event_too_large_for_its_topic_blocks_its_stream_until_it_is_released
     wait_until(lambda: relay.metric("relay_blocked_streams") == 1, "it is counted")
     limit_messages(mortal_broker, topic, 1_000_000)
     released = _release(database, "container/7")
-    consumer.expect_ledger(database, RECOVERY_SECONDS)
+    consumer.expect_ledger(database, PROMPTLY_SECONDS)
 
     assert (line["stream"], line["sequence"]) == ("container/7", 3)
     assert blocked == [("container/7", "MSG_SIZE_TOO_LARGE")]
