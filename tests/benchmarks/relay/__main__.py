@@ -76,6 +76,9 @@ def main() -> int:
     except (BenchmarkError, BrokerUnavailableError, PostgresMissingError, AssertionError) as exc:
         sys.stderr.write(f"benchmark: {exc}\n")
         return 1
+    except KeyboardInterrupt:
+        say("interrupted, everything is stopped")
+        return 130
     lines.insert(0, f"Machine: {os.cpu_count()} CPUs, load {busy:.1f} before it began")
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     say("done")

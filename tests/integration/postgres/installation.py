@@ -42,7 +42,9 @@ ENGINE = "engine-1"
 FIRST_PORT = 20000
 CONTAINER_WORKS = (Work.START, Work.STOP, Work.DELETE, Work.OBSERVE)
 
-_EMPTY = "TRUNCATE outbox, events, host_ports, containers, builds, images, hostnames"
+_EMPTY = """
+TRUNCATE outbox, blocked_streams, events, host_ports, containers, builds, images, hostnames
+"""
 
 
 class Crash(Exception):  # noqa: N818 - no error: the process died
