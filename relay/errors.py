@@ -17,8 +17,10 @@ class BrokerTrouble(RelayError):  # noqa: N818 - it tells what happened; nobody 
 
     Attributes:
         code: librdkafka's name of the error, e.g. ``_TRANSPORT``.
+        detail: Its text.
     """
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
+        self.detail = detail

@@ -1,8 +1,9 @@
 """One Kafka producer and what it has in flight: sends in order, tells what was acknowledged.
 
-A publisher lives from one delivery error to the next. After an error nobody knows what of the
-following messages went out, so the caller deletes what was acknowledged before it, discards the
-publisher with everything it still holds, and fetches again.
+A publisher lives from one delivery error to the next. The client would drop the batch that failed
+and go on with those behind it, which consumers would see as a gap; `enable.gapless.guarantee` makes
+such an error fatal instead, and the client then sends nothing any more. The caller deletes what was
+acknowledged, discards the publisher with everything it still holds, and fetches again.
 
 Which message a report is for: the client hands back no headers and no opaque, and values may
 repeat, so one shared method is bound to each event's id.
@@ -11,12 +12,14 @@ repeat, so one shared method is bound to each event's id.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from relay.breakdown import Breakdown, Failure
+from relay.errors import BrokerTrouble
 from relay.failpoints import Failpoint, reach
 from relay.ordering import acknowledged_prefixes
 from relay.outbox import PendingEvent
@@ -27,60 +30,58 @@ _SLICE_SECONDS = 0.2
 _AFTER_ERROR_SECONDS = 1.0
 _PURGE_SECONDS = 0.3
 
-# What may lie in one message: the broker refuses the whole batch that it travelled in, so nothing
-# is believed of a message that was not alone. Any other error is trouble that is nobody's fault.
-_SUSPECT_CODES = frozenset(
-    {
-        "MSG_SIZE_TOO_LARGE",
-        "INVALID_MSG_SIZE",
-        "RECORD_LIST_TOO_LARGE",
-        "INVALID_RECORD",
-        "INVALID_TIMESTAMP",
-        "_INVALID_ARG",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A message that was not delivered.
-
-    Attributes:
-        code: librdkafka's name of the error.
-    """
-
-    event: PendingEvent
-    code: str
-    detail: str
-
-    @property
-    def suspect(self) -> bool:
-        """Whether the message itself may be the reason."""
-        return self.code in _SUSPECT_CODES
+# Each message travels in a request of its own, one after the other: an error is the message's own.
+_ONE_BY_ONE: Mapping[str, str | int | bool] = {
+    "batch.num.messages": 1,
+    "max.in.flight.requests.per.connection": 1,
+}
 
 
 class Publisher:
     """A producer, and the events handed to it that are neither settled nor given up.
 
     Attributes:
-        failures: What went wrong, in the order of the reports; nothing may be sent after the first.
+        failures: What was not delivered and why, in the order of the reports.
+        fatal: What ended the client itself, or None.
     """
 
-    def __init__(self, options: Mapping[str, str | int | bool], log: logging.Logger) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, str | int | bool],
+        log: logging.Logger,
+        *,
+        one_by_one: bool = False,
+    ) -> None:
         """Create the client; it connects in the background.
+
+        Args:
+            options: As librdkafka names them.
+            log: For what the client has to tell.
+            one_by_one: Whether each message travels alone: slow, and no good one fails with a bad.
 
         Raises:
             KafkaException: An option is unknown or malformed.
         """
-        self._producer = Producer(dict(options), logger=log)
+        self._producer = Producer({**options, **(_ONE_BY_ONE if one_by_one else {})}, logger=log)
         self._in_flight: deque[PendingEvent] = deque()
         self._acknowledged: set[int] = set()
         self._newest_id = 0
         self.failures: list[Failure] = []
+        self.fatal: BrokerTrouble | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether something failed, so that nothing may be sent any more."""
+        return bool(self.failures) or self.fatal is not None
 
     @property
     def in_flight(self) -> int:
         return len(self._in_flight)
+
+    @property
+    def oldest_id(self) -> int | None:
+        """The id of the first event in flight, or None."""
+        return self._in_flight[0].id if self._in_flight else None
 
     @property
     def newest_id(self) -> int:
@@ -101,23 +102,27 @@ class Publisher:
             if position == half:
                 reach(Failpoint.MID_PRODUCE)
             if not self._queue(event):
-                return [] if self.failures else batch[position:]
+                return [] if self.broken else batch[position:]
         return []
 
     def poll(self, seconds: float = 0.0) -> None:
         """Let the client log and report; wait up to ``seconds`` for a first report."""
-        self._producer.poll(seconds)
+        with self._noting_the_end():
+            self._producer.poll(seconds)
 
     def flush(self, seconds: float) -> None:
         """Send at once what lingers for more, and wait up to ``seconds`` for every report."""
-        self._producer.flush(seconds)
+        with self._noting_the_end():
+            self._producer.flush(seconds)
 
-    def unsettled(self) -> list[PendingEvent]:
-        """Return the first event of each stream that is still in flight, in id order."""
+    def breakdown(self) -> Breakdown | None:
+        """Return what failed until now; None if nothing did."""
+        if not self.broken:
+            return None
         first: dict[str, PendingEvent] = {}
         for event in self._in_flight:
             first.setdefault(event.stream, event)
-        return list(first.values())
+        return Breakdown(tuple(self.failures), self.fatal, tuple(first.values()))
 
     def await_rest(self, keep_waiting: Callable[[], bool]) -> None:
         """Wait for the reports still to come: one second after an error, else as long as it takes.
@@ -127,10 +132,10 @@ class Publisher:
         """
         failed_at: float | None = None
         while len(self._acknowledged) + len(self.failures) < len(self._in_flight):
-            self._producer.flush(_SLICE_SECONDS)
+            self.flush(_SLICE_SECONDS)
             if not keep_waiting():
                 return
-            if self.failures:
+            if self.broken:
                 failed_at = failed_at or time.monotonic()
                 if time.monotonic() - failed_at >= _AFTER_ERROR_SECONDS:
                     return
@@ -157,7 +162,16 @@ class Publisher:
         """Drop what is queued and in flight; a request already sent cannot be called back."""
         self._producer.purge()
         # Each report still to come refers to this object and would keep the client alive.
-        self._producer.flush(_PURGE_SECONDS)
+        self.flush(_PURGE_SECONDS)
+
+    @contextmanager
+    def _noting_the_end(self) -> Iterator[None]:
+        """The client raises a fatal error out of whatever call is the next to let it report."""
+        try:
+            yield
+        except KafkaException as exc:
+            error = exc.args[0]
+            self.fatal = self.fatal or BrokerTrouble(error.name(), error.str())
 
     def _queue(self, event: PendingEvent) -> bool:
         """Hand one event over; return whether the next may follow."""

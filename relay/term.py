@@ -16,13 +16,14 @@ import psycopg
 import structlog
 
 from relay.backoff import Backoff
+from relay.breakdown import Breakdown, Failure
 from relay.errors import BrokerTrouble
 from relay.health import Status
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.ordering import Offence
 from relay.outbox import PendingEvent
-from relay.publisher import Failure, Publisher
+from relay.publisher import Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
 from relay.topics import Topics
@@ -59,6 +60,8 @@ class Term:
         self._client_log = client_log
         self._log = structlog.get_logger()
         self._backoff = Backoff()
+        # Up to this id messages travel one by one, because some of them failed and may be to blame.
+        self._suspects_up_to = 0
         self._intake = Intake(session, settings.relay_batch_size, metrics)
 
     def serve(self) -> None:
@@ -77,21 +80,25 @@ class Term:
 
     def _publish(self) -> None:
         """Publish with one producer, until a delivery fails or the process is to end."""
-        publisher = self._new_publisher()
+        publisher = self._new_publisher(one_by_one=self._suspects_up_to > 0)
         try:
             self._intake.look_around()
             self._intake.start_over()
             ready: Sequence[PendingEvent] = []
-            while not (publisher.failures or self._shutdown.requested):
+            while not (publisher.broken or self._shutdown.requested):
                 ready = self._round(publisher, ready)
+                if self._suspects_up_to and self._all_suspects_sent(publisher, ready):
+                    break
             publisher.await_rest(self._keep_waiting)
             self._intake.delete(publisher.take_acknowledged())
             # Before the rest is discarded, which would be reported like failures.
-            failures, unsettled = list(publisher.failures), publisher.unsettled()
+            breakdown = publisher.breakdown()
         finally:
             publisher.discard()
-        if failures:
-            self._judge(failures, unsettled)
+        if breakdown is None:
+            self._suspects_up_to = 0
+        else:
+            self._judge(breakdown)
 
     def _round(self, publisher: Publisher, ready: Sequence[PendingEvent]) -> Sequence[PendingEvent]:
         """Send what is ready while the database works; return what is ready then."""
@@ -128,30 +135,41 @@ class Term:
         most = _BATCHES_IN_FLIGHT * self._settings.relay_batch_size
         return under_way < most and self._intake.may_fetch(under_way, newest_id)
 
-    def _judge(self, failures: Sequence[Failure], unsettled: Iterable[PendingEvent]) -> None:
+    def _all_suspects_sent(self, publisher: Publisher, ready: Sequence[PendingEvent]) -> bool:
+        """Whether whatever failed with a suspect has been sent again, or is gone."""
+        if publisher.oldest_id is None and not ready:
+            return self._intake.found_nothing
+        left = [event.id for event in ready[:1]]
+        if publisher.oldest_id is not None:
+            left.append(publisher.oldest_id)
+        return min(left) > self._suspects_up_to
+
+    def _judge(self, breakdown: Breakdown) -> None:
         """Find out whether messages or Kafka are to blame; block the streams of guilty ones.
 
         Raises:
             BrokerTrouble: Kafka is.
         """
-        for failure in failures:
+        for failure in breakdown.failures:
             self._metrics.delivery_errors.labels(failure.code).inc()
-        trouble = next((failure for failure in failures if not failure.suspect), None)
-        failed = {failure.event.id for failure in failures}
-        suspects = [event for event in unsettled if event.id in failed]
-        self._log_failures(trouble or failures[0], len(failures))
-        if trouble is not None or not suspects:
-            worst = trouble or failures[0]
-            raise BrokerTrouble(worst.code, worst.detail)
-        for event, guilt in tried_alone(suspects, self._new_publisher, self._keep_waiting):
+        self._log_breakdown(breakdown)
+        # The first of each stream are tried at once. Whatever else failed with them follows one by
+        # one: the topic may take them alone and not together, and there may be thousands.
+        self._suspects_up_to = max(self._suspects_up_to, breakdown.last_suspect_id)
+        if breakdown.trouble is not None:
+            raise breakdown.trouble
+        for event, guilt in tried_alone(
+            breakdown.suspects, self._new_publisher, self._keep_waiting
+        ):
             if guilt is None:
                 self._intake.delete([event])
             else:
                 self._metrics.delivery_errors.labels(guilt.code).inc()
                 self._intake.block(Offence(event, guilt.code, guilt.detail))
 
-    def _new_publisher(self) -> Publisher:
-        return Publisher(self._settings.client_options(), self._client_log)
+    def _new_publisher(self, *, one_by_one: bool = False) -> Publisher:
+        options = self._settings.client_options()
+        return Publisher(options, self._client_log, one_by_one=one_by_one)
 
     def _require(self, topics: Iterable[str]) -> None:
         for topic in sorted(topics):
@@ -163,15 +181,15 @@ class Term:
         self._intake.look_around()
         return self._shutdown.allows(self._settings.relay_flush_seconds)
 
-    def _log_failures(self, failure: Failure, failed: int) -> None:
+    def _log_breakdown(self, breakdown: Breakdown) -> None:
         """One line for a batch: a broker in trouble fails hundreds of messages at once."""
+        cause = breakdown.cause
+        about = {}
+        if isinstance(cause, Failure):
+            about = {"event_id": cause.event.event_id, "stream": cause.event.stream}
+        failed = len(breakdown.failures)
         self._log.error(
-            "delivery failed",
-            code=failure.code,
-            detail=failure.detail,
-            event_id=failure.event.event_id,
-            stream=failure.event.stream,
-            failed=failed,
+            "delivery failed", code=cause.code, detail=cause.detail, failed=failed, **about
         )
 
     def _pause(self, trouble: BrokerTrouble) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from relay.breakdown import Failure
 from relay.errors import BrokerTrouble
 from relay.outbox import PendingEvent
-from relay.publisher import Failure, Publisher
+from relay.publisher import Publisher
 
 
 def tried_alone(
@@ -53,9 +54,9 @@ def _send_alone(
     publisher.await_rest(keep_waiting)
     if publisher.take_acknowledged():
         return None
-    if not publisher.failures:
+    breakdown = publisher.breakdown()
+    if breakdown is None:
         raise BrokerTrouble("_TIMED_OUT", "not acknowledged before the end")
-    failure = publisher.failures[0]
-    if not failure.suspect:
-        raise BrokerTrouble(failure.code, failure.detail)
-    return failure
+    if breakdown.trouble is not None:
+        raise breakdown.trouble
+    return breakdown.failures[0]

@@ -7,12 +7,14 @@ begun again, for consumers drop what they had by its sequence.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from relay.breakdown import CONSEQUENCES
 from relay.commands.errors import Failed, Refused
 from relay.commands.selection import LedgerEvent
 from relay.settings import KafkaSettings
@@ -64,6 +66,7 @@ class Sender:
         self._in_flight: deque[int] = deque()
         self._reported: set[int] = set()
         self._error: KafkaError | None = None
+        self._fatal: KafkaError | None = None
         self._connection_error: KafkaError | None = None
         self._heard_at = time.monotonic()
         self.acknowledged = 0
@@ -105,7 +108,8 @@ class Sender:
             headers = [*_HEADERS.decode(event.headers), *self._added]
         except msgspec.DecodeError as exc:
             raise Failed(f"event {event.event_id} cannot be sent: headers: {exc}") from exc
-        self._producer.poll(0)
+        with self._noting_the_end():
+            self._producer.poll(0)
         self._raise_error()
         while len(self._in_flight) >= _MOST_IN_FLIGHT or not self._take(event, headers):
             self._wait(between_steps)
@@ -125,10 +129,10 @@ class Sender:
     def give_up(self) -> None:
         """Drop what is not sent; what is on its way may still be acknowledged, and then counts."""
         if self._in_flight:
-            self._producer.flush(_LAST_WORDS_SECONDS)
+            self._flush(_LAST_WORDS_SECONDS)
         self._producer.purge()
         # Each report still to come refers to this object and would keep the client alive.
-        self._producer.flush(_PURGE_SECONDS)
+        self._flush(_PURGE_SECONDS)
 
     def _take(self, event: LedgerEvent, headers: list[tuple[str, str | None]]) -> bool:
         """Return whether the client had room."""
@@ -153,21 +157,39 @@ class Sender:
 
     def _wait(self, between_steps: Callable[[], None]) -> None:
         """Wait for reports, at most a slice; what lingers in the client is sent at once."""
-        self._producer.flush(_SLICE_SECONDS)
+        self._flush(_SLICE_SECONDS)
         self._raise_error()
         between_steps()
         if time.monotonic() - self._heard_at > _STALL_SECONDS:
             why = f": {_describe(self._connection_error)}" if self._connection_error else ""
             raise Failed(f"the broker acknowledged nothing for {_STALL_SECONDS:g} s{why}")
 
+    @contextmanager
+    def _noting_the_end(self) -> Iterator[None]:
+        """The client raises a fatal error out of whatever call is the next to let it report."""
+        try:
+            yield
+        except KafkaException as exc:
+            self._fatal = self._fatal or exc.args[0]
+
+    def _flush(self, seconds: float) -> None:
+        """Send at once what lingers for more, and wait up to ``seconds`` for every report."""
+        with self._noting_the_end():
+            self._producer.flush(seconds)
+
     def _raise_error(self) -> None:
-        if self._error is not None:
-            raise Failed(f"not delivered: {_describe(self._error)}")
+        if self._fatal is not None and self._error is None:
+            # Of which message, and why, is in the reports behind it.
+            self._flush(_PURGE_SECONDS)
+        error = self._error or self._fatal
+        if error is not None:
+            raise Failed(f"not delivered: {_describe(error)}")
 
     def _report(self, id_: int, error: KafkaError | None, _message: Message) -> None:
         if error is not None:
-            # After the first come those that it takes along, and those that are purged.
-            self._error = self._error or error
+            # After the first come those that it takes along; some may be reported before it.
+            if self._error is None or self._error.name() in CONSEQUENCES:
+                self._error = error
             return
         self._heard_at = time.monotonic()
         self.acknowledged += 1
