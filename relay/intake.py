@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import psycopg
 import structlog
 
-from relay.blocked import block_stream
+from relay.blocked import block_streams
 from relay.failpoints import Failpoint, reach
 from relay.floor import Floor, Window
 from relay.metrics import Metrics
@@ -117,14 +117,14 @@ class Intake:
             self._note_deleted(acknowledged, delete_acknowledged(self._session, ids))
 
     def block(self, offence: Offence) -> None:
-        """Let a stream wait for an operator.
+        """Let the streams that miss an event wait for an operator.
 
         Raises:
             psycopg.Error: The session is lost; the stream will be blocked by who leads next.
         """
         event = offence.event
-        block_stream(self._session, event, offence.code, offence.detail)
-        self._set_aside.add(event.stream)
+        block_streams(self._session, event, offence.code, offence.detail)
+        self._set_aside |= event.streams
         self._survey.look_again()
         self._log.error(
             "stream blocked",

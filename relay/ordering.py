@@ -24,7 +24,7 @@ OUT_OF_ORDER = "OUT_OF_ORDER"
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """An event that may not be sent, and nothing of its stream behind it."""
+    """An event that may not be sent, and nothing of its streams behind it."""
 
     event: PendingEvent
     code: str
@@ -47,21 +47,24 @@ class StreamOrder:
             Later events of such a stream are in neither.
         """
         sendable: list[PendingEvent] = []
-        offences: dict[str, Offence] = {}
+        offences: list[Offence] = []
+        halted: set[str] = set()
         for event in batch:
             stream = event.stream
-            if stream in offences:
+            if stream in halted and event.ledger_stream is None:
                 continue
             before = self._sent.get(stream) or self._published.get(stream, 0)
             if event.defect is not None:
-                offences[stream] = Offence(event, MALFORMED, event.defect)
+                offences.append(Offence(event, MALFORMED, event.defect))
             elif event.sequence <= before:
                 detail = f"sequence {event.sequence} comes after {before}"
-                offences[stream] = Offence(event, OUT_OF_ORDER, detail)
+                offences.append(Offence(event, OUT_OF_ORDER, detail))
             else:
                 self._sent[stream] = event.sequence
                 sendable.append(event)
-        return sendable, list(offences.values())
+                continue
+            halted |= event.streams
+        return sendable, offences
 
     def note_published(self, events: Iterable[PendingEvent]) -> None:
         """Remember what was acknowledged and deleted."""

@@ -68,6 +68,8 @@ class KafkaSettings(DatabaseSettings, frozen=True, kw_only=True):
             "log.connection.close": False,
             # Costs no latency: what is left when there is no more to fetch is sent at once.
             "linger.ms": 5,
+            # The client's own bound is 1 GiB; beyond this one what is read waits to be sent.
+            "queue.buffering.max.kbytes": 65_536,
             **self.kafka_client,
             "bootstrap.servers": self.kafka_bootstrap_servers,
             "enable.idempotence": True,

@@ -33,7 +33,8 @@ UPDATE events SET skipped_at = clock_timestamp(), skip_reason = %(reason)s
 WHERE event_id = %(event_id)s
 """
 
-_UNBLOCK = "DELETE FROM blocked_streams WHERE stream = %(stream)s"
+# Two streams, where the event's outbox row and its ledger row name two.
+_UNBLOCK = "DELETE FROM blocked_streams WHERE event_id = %(event_id)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Skip:
             raise Refused(f"stream {stream} is blocked by event {block[0]}, not {self.event_id}")
         session.execute(_LEAVE_OUT, {"event_id": self.event_id})
         session.execute(_TRACE, {"event_id": self.event_id, "reason": self.reason})
-        session.execute(_UNBLOCK, {"stream": stream})
+        session.execute(_UNBLOCK, {"event_id": self.event_id})
         return stream, sequence
 
     def _find(self, session: psycopg.Connection) -> tuple[str, int, bool, datetime | None]:

@@ -73,6 +73,25 @@ def test_an_event_too_large_for_its_topic_blocks_its_stream_until_it_is_released
     wait_until(lambda: relay.metric("relay_blocked_streams") == 0, "nothing is blocked any more")
 
 
+def test_a_topic_whose_limit_is_below_a_batch_of_the_client_is_drained_all_the_same(
+    database: str,
+    topic: str,
+    mortal_broker: Broker,
+    consumer: FollowingConsumer,
+    start_relay: StartRelay,
+    start_writers: StartWriters,
+) -> None:
+    create_topic(mortal_broker, topic, max_message_bytes=2_000)
+    with start_writers(streams=3, events=3_000) as writers:
+        writers.wait_until_ended()
+
+    relay = start_relay()
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    # One of each stream a failure would be a thousand.
+    assert sum(line["event"] == "delivery failed" for line in relay.lines) <= 3
+
+
 @pytest.mark.parametrize("bytes_per_second", [None, _SLOW_BYTES_PER_SECOND], ids=["quick", "slow"])
 def test_events_too_large_for_their_topic_under_load_let_nothing_past_what_failed_with_them(
     bytes_per_second: float | None,

@@ -116,14 +116,15 @@ def test_skip_refuses_an_event_that_was_skipped(database: str, stream: list[Row]
 
 
 def test_skip_goes_by_the_stream_that_the_outbox_row_names(database: str) -> None:
-    """Such a row contradicts its ledger row; the relay blocked the stream that it saw."""
+    """Such a row contradicts its ledger row; the relay blocked the streams of both."""
     event = Row(1, 1)
     record(database, event, pending=True)
     with psycopg.connect(database) as connection:
         connection.execute("UPDATE outbox SET stream = 'container/7'")
         connection.execute(
             "INSERT INTO blocked_streams (stream, event_id, code, detail)"
-            " VALUES ('container/7', %s, 'MALFORMED', 'contradicts')",
+            " SELECT stream, %s, 'MALFORMED', 'contradicts'"
+            " FROM unnest(ARRAY['container/1', 'container/7']) AS stream",
             [event.event_id],
         )
 

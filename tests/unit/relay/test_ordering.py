@@ -40,6 +40,32 @@ def test_a_defect_blocks_the_rest_of_its_stream() -> None:
     assert offences == [Offence(batch[1], MALFORMED, "torn")]
 
 
+def test_a_row_that_contradicts_its_ledger_row_blocks_the_streams_of_both() -> None:
+    contradiction = PendingEvent(
+        3, "event-3", "topic", "key", "a", 2, b"", [], 0.0, "contradiction", ledger_stream="b"
+    )
+    batch = [pending(1, "a", 1), pending(2, "b", 1), contradiction]
+    behind = [pending(4, "a", 3), pending(5, "b", 2), pending(6, "c", 1)]
+
+    sendable, offences = StreamOrder().vet([*batch, *behind])
+
+    assert ids(sendable) == [1, 2, 6]
+    assert offences == [Offence(contradiction, MALFORMED, "contradiction")]
+    assert contradiction.streams == {"a", "b"}
+
+
+def test_a_contradiction_behind_a_bad_event_still_blocks_the_other_stream() -> None:
+    contradiction = PendingEvent(
+        2, "event-2", "topic", "key", "a", 2, b"", [], 0.0, "contradiction", ledger_stream="b"
+    )
+    batch = [pending(1, "a", 1, "torn"), contradiction, pending(3, "b", 1)]
+
+    sendable, offences = StreamOrder().vet(batch)
+
+    assert sendable == []
+    assert [offence.event for offence in offences] == batch[:2]
+
+
 def test_a_sequence_already_published_is_refused() -> None:
     order = StreamOrder()
     order.note_published([pending(1, "a", 2)])
