@@ -1,5 +1,6 @@
 """What a producer's life ended with, and whom it speaks against: a message, or Kafka."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,6 +66,25 @@ class Breakdown:
         own = [failure for failure in self.failures if not failure.consequence]
         worst = next((failure for failure in own if not failure.suspect), None)
         return worst or next(iter(own), None) or self.fatal or self.failures[0]
+
+    @property
+    def codes(self) -> Counter[str]:
+        """How often each error was reported, consequences left out."""
+        own = Counter(failure.code for failure in self.failures if not failure.consequence)
+        return own or Counter([self.cause.code])
+
+    @property
+    def told(self) -> dict[str, str | int]:
+        """The cause as fields of a log line, with the number of messages that failed."""
+        cause = self.cause
+        fields: dict[str, str | int] = {
+            "code": cause.code,
+            "detail": cause.detail,
+            "failed": len(self.failures),
+        }
+        if isinstance(cause, BrokerTrouble):
+            return fields
+        return {**fields, "event_id": cause.event.event_id, "stream": cause.event.stream}
 
     @property
     def trouble(self) -> BrokerTrouble | None:

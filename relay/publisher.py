@@ -24,17 +24,21 @@ from relay.failpoints import Failpoint, reach
 from relay.ordering import acknowledged_prefixes
 from relay.outbox import PendingEvent
 
-# How often the caller is asked whether waiting still makes sense.
-_SLICE_SECONDS = 0.2
+# How often the caller is asked whether waiting still makes sense. The binding divides a flush of
+# 0.2 s or more into several, and goes on with the next after one of them raised a fatal error: the
+# reports it then brings find the exception set, fail, and are lost (confluent-kafka 2.16).
+_SLICE_SECONDS = 0.15
 # After a first error the rest may still be acknowledged: each that is need not be sent twice.
 _AFTER_ERROR_SECONDS = 1.0
 _PURGE_SECONDS = 0.3
 
+Options = Mapping[str, str | int | bool]
+
 # Each message travels in a request of its own, one after the other: an error is the message's own.
-_ONE_BY_ONE: Mapping[str, str | int | bool] = {
-    "batch.num.messages": 1,
-    "max.in.flight.requests.per.connection": 1,
-}
+ONE_BY_ONE: Options = {"batch.num.messages": 1, "max.in.flight.requests.per.connection": 1}
+# For a producer that never has more than one message: there is no order to keep, and an idempotent
+# one begins with a wait of half a second for its id.
+ALONE: Options = {"enable.idempotence": False, "enable.gapless.guarantee": False}
 
 
 class Publisher:
@@ -45,24 +49,14 @@ class Publisher:
         fatal: What ended the client itself, or None.
     """
 
-    def __init__(
-        self,
-        options: Mapping[str, str | int | bool],
-        log: logging.Logger,
-        *,
-        one_by_one: bool = False,
-    ) -> None:
+    def __init__(self, options: Options, log: logging.Logger) -> None:
         """Create the client; it connects in the background.
-
-        Args:
-            options: As librdkafka names them.
-            log: For what the client has to tell.
-            one_by_one: Whether each message travels alone: slow, and no good one fails with a bad.
 
         Raises:
             KafkaException: An option is unknown or malformed.
         """
-        self._producer = Producer({**options, **(_ONE_BY_ONE if one_by_one else {})}, logger=log)
+        self._log = _LogUntilDiscarded(log)
+        self._producer = Producer(dict(options), logger=self._log)
         self._in_flight: deque[PendingEvent] = deque()
         self._acknowledged: set[int] = set()
         self._newest_id = 0
@@ -110,10 +104,10 @@ class Publisher:
         with self._noting_the_end():
             self._producer.poll(seconds)
 
-    def flush(self, seconds: float) -> None:
-        """Send at once what lingers for more, and wait up to ``seconds`` for every report."""
+    def flush(self) -> None:
+        """Send at once what lingers for more, and wait a moment for every report."""
         with self._noting_the_end():
-            self._producer.flush(seconds)
+            self._producer.flush(_SLICE_SECONDS)
 
     def breakdown(self) -> Breakdown | None:
         """Return what failed until now; None if nothing did."""
@@ -132,7 +126,7 @@ class Publisher:
         """
         failed_at: float | None = None
         while len(self._acknowledged) + len(self.failures) < len(self._in_flight):
-            self.flush(_SLICE_SECONDS)
+            self.flush()
             if not keep_waiting():
                 return
             if self.broken:
@@ -160,9 +154,13 @@ class Publisher:
 
     def discard(self) -> None:
         """Drop what is queued and in flight; a request already sent cannot be called back."""
+        # It would tell that an order which nobody waits for any more cannot be kept.
+        self._log.discarded = True
         self._producer.purge()
         # Each report still to come refers to this object and would keep the client alive.
-        self.flush(_PURGE_SECONDS)
+        given_up_at = time.monotonic() + _PURGE_SECONDS
+        while len(self._producer) and time.monotonic() < given_up_at:
+            self.flush()
 
     @contextmanager
     def _noting_the_end(self) -> Iterator[None]:
@@ -207,3 +205,15 @@ class Publisher:
             self._acknowledged.add(event.id)
         else:
             self.failures.append(Failure(event, error.name(), error.str()))
+
+
+class _LogUntilDiscarded:
+    """What the client writes its lines to."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self.discarded = False
+
+    def log(self, level: int, text: str, *arguments: str) -> None:
+        if not self.discarded:
+            self._log.log(level, text, *arguments)

@@ -11,19 +11,20 @@ again. Trouble with the session ends the term, because the lock went with it.
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import psycopg
 import structlog
 
 from relay.backoff import Backoff
-from relay.breakdown import Breakdown, Failure
+from relay.breakdown import Breakdown
 from relay.errors import BrokerTrouble
 from relay.health import Status
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.ordering import Offence
 from relay.outbox import PendingEvent
-from relay.publisher import Publisher
+from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
 from relay.topics import Topics
@@ -80,7 +81,7 @@ class Term:
 
     def _publish(self) -> None:
         """Publish with one producer, until a delivery fails or the process is to end."""
-        publisher = self._new_publisher(one_by_one=self._suspects_up_to > 0)
+        publisher = self._new_publisher(ONE_BY_ONE if self._suspects_up_to else {})
         try:
             self._intake.look_around()
             self._intake.start_over()
@@ -124,7 +125,7 @@ class Term:
             publisher.poll(_SLICE_SECONDS)
         elif self._intake.found_nothing:
             if publisher.in_flight:
-                publisher.flush(_SLICE_SECONDS)
+                publisher.flush()
             else:
                 self._wakeup.wait(self._settings.relay_poll_seconds)
         return [*unsent, *fetched]
@@ -150,26 +151,25 @@ class Term:
         Raises:
             BrokerTrouble: Kafka is.
         """
-        for failure in breakdown.failures:
-            self._metrics.delivery_errors.labels(failure.code).inc()
-        self._log_breakdown(breakdown)
+        for code, number in breakdown.codes.items():
+            self._metrics.delivery_errors.labels(code).inc(number)
+        # One line for a batch: a broker in trouble fails hundreds of messages at once.
+        self._log.error("delivery failed", **breakdown.told)
         # The first of each stream are tried at once. Whatever else failed with them follows one by
         # one: the topic may take them alone and not together, and there may be thousands.
         self._suspects_up_to = max(self._suspects_up_to, breakdown.last_suspect_id)
         if breakdown.trouble is not None:
             raise breakdown.trouble
-        for event, guilt in tried_alone(
-            breakdown.suspects, self._new_publisher, self._keep_waiting
-        ):
+        new_publisher = partial(self._new_publisher, ALONE)
+        for event, guilt in tried_alone(breakdown.suspects, new_publisher, self._keep_waiting):
             if guilt is None:
                 self._intake.delete([event])
             else:
                 self._metrics.delivery_errors.labels(guilt.code).inc()
                 self._intake.block(Offence(event, guilt.code, guilt.detail))
 
-    def _new_publisher(self, *, one_by_one: bool = False) -> Publisher:
-        options = self._settings.client_options()
-        return Publisher(options, self._client_log, one_by_one=one_by_one)
+    def _new_publisher(self, options: Options) -> Publisher:
+        return Publisher({**self._settings.client_options(), **options}, self._client_log)
 
     def _require(self, topics: Iterable[str]) -> None:
         for topic in sorted(topics):
@@ -180,17 +180,6 @@ class Term:
         """Show that this leader lives; say no when the process has to end."""
         self._intake.look_around()
         return self._shutdown.allows(self._settings.relay_flush_seconds)
-
-    def _log_breakdown(self, breakdown: Breakdown) -> None:
-        """One line for a batch: a broker in trouble fails hundreds of messages at once."""
-        cause = breakdown.cause
-        about = {}
-        if isinstance(cause, Failure):
-            about = {"event_id": cause.event.event_id, "stream": cause.event.stream}
-        failed = len(breakdown.failures)
-        self._log.error(
-            "delivery failed", code=cause.code, detail=cause.detail, failed=failed, **about
-        )
 
     def _pause(self, trouble: BrokerTrouble) -> None:
         """Wait a while, and go on looking around."""

@@ -23,7 +23,7 @@ def test_a_lower_id_that_commits_late_is_published(
     start_relay: StartRelay,
 ) -> None:
     prepare_streams(database, 2)
-    start_relay()
+    start_relay(RELAY_BATCH_SIZE="500")
     with writing_session(database) as slow:
         raise_and_record(slow, topic, 1)
         write(database, topic, 2, later_events)

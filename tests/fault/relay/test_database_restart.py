@@ -11,26 +11,37 @@ from tests.fault.conftest import Note
 from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
+from tests.fault.relay.ledger import horizon
 from tests.integration.relay.harness import wait_until
 
 pytestmark = pytest.mark.broker
 
-# The server for tests answers a commit before it has written it, which a crash of its own shows.
 _KEEP_WHAT_IS_COMMITTED = "ALTER DATABASE postgres SET synchronous_commit = on"
 
 
+_NEWEST_DEALT_OUT = "SELECT last_value FROM events_id_seq"
+_BELOW_HORIZON = "SELECT id FROM events WHERE id <= (SELECT id FROM ledger_horizon)"
+
+
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
+def forgetful_postgres() -> Iterator[Postgres]:
+    """A server that answers a commit before it has written it: a crash forgets the last ones."""
     with Postgres() as server:
         migrate(server.url)
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute(_KEEP_WHAT_IS_COMMITTED)
         yield server
 
 
 @pytest.fixture
-def database(own_postgres: Postgres) -> str:
-    return own_postgres.url
+def own_postgres(forgetful_postgres: Postgres) -> Postgres:
+    """A server that keeps what it has committed."""
+    with psycopg.connect(forgetful_postgres.url, autocommit=True) as connection:
+        connection.execute(_KEEP_WHAT_IS_COMMITTED)
+    return forgetful_postgres
+
+
+@pytest.fixture
+def database(forgetful_postgres: Postgres) -> str:
+    return forgetful_postgres.url
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["in-order", "crash"])
@@ -77,3 +88,36 @@ def test_a_database_that_restarts_in_the_middle_of_a_batch_costs_nothing_but_rep
     events = consumer.expect_ledger(database, RECOVERY_SECONDS)
 
     note(f"{events} events, 0 lost, {consumer.duplicates} duplicates")
+
+
+def test_what_the_horizon_told_outlives_a_crash_of_a_database_that_forgets(
+    database: str,
+    forgetful_postgres: Postgres,
+    start_relay: StartRelay,
+    start_writers: StartWriters,
+    note: Note,
+) -> None:
+    start_relay()
+    told = 0
+    with start_writers():
+        for _ in range(5):
+            _wait_for_horizon(database, told + 100)
+            told, seen = horizon(database), _ids(database, _BELOW_HORIZON)
+            forgetful_postgres.restart(crash=True)
+
+            # What a reader was shown is there, and no event to come has a number that it passed.
+            assert seen <= _ids(database, "SELECT id FROM events")
+            assert horizon(database) >= told
+            assert min(_ids(database, _NEWEST_DEALT_OUT)) >= told
+        _wait_for_horizon(database, told + 100)
+
+    note(f"{told} events and 5 crashes: none at or below the horizon was forgotten")
+
+
+def _wait_for_horizon(database: str, at_least: int) -> None:
+    wait_until(lambda: horizon(database) >= at_least, "the horizon moves on", RECOVERY_SECONDS)
+
+
+def _ids(database: str, query: str) -> set[int]:
+    with psycopg.connect(database) as reader:
+        return {id_ for (id_,) in reader.execute(query.encode())}

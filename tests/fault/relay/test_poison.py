@@ -27,6 +27,7 @@ from tests.integration.relay.relay_process import RelayUnderTest
 pytestmark = pytest.mark.broker
 
 _LIMIT_BYTES, _TOO_LARGE_BYTES = 100_000, 150_000
+_MANY = 400
 _POISONED = range(901, 931) if LONG else range(901, 907)
 # What a broker is given up on with most of what was sent still on its way.
 _SLOW_BYTES_PER_SECOND = 500_000.0
@@ -130,6 +131,34 @@ def test_events_too_large_for_their_topic_under_load_let_nothing_past_what_faile
 
     note(f"{total} events, {len(_POISONED)} too large, {consumer.duplicates} duplicates")
     assert blocked == [(f"container/{number}", "MSG_SIZE_TOO_LARGE") for number in _POISONED]
+
+
+def test_sigterm_while_hundreds_of_suspects_are_tried_ends_the_relay_in_time(
+    database: str,
+    topic: str,
+    mortal_broker: Broker,
+    consumer: FollowingConsumer,
+    start_relay: StartRelay,
+    note: Note,
+) -> None:
+    create_topic(mortal_broker, topic, max_message_bytes=1_000)
+    prepare_streams(database, _MANY)
+    with writing_session(database) as writer:
+        for aggregate in range(1, _MANY + 1):
+            raise_and_record(writer, topic, aggregate, 2, padding=3_000)
+    relay = start_relay()
+    relay.wait_for("stream blocked", seconds=RECOVERY_SECONDS)
+
+    code, seconds = relay.terminate()
+    tried = len(_blocked(database))
+    _wait_until_blocked(start_relay(), _MANY)
+    limit_messages(mortal_broker, topic, 1_000_000)
+    with psycopg.connect(database) as operator:
+        operator.execute("DELETE FROM blocked_streams")
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    note(f"ended in {seconds:.1f} s with {tried} of {_MANY} streams blocked")
+    assert (code, seconds < 5, tried < _MANY) == (0, True, True), (code, seconds, tried)
 
 
 def _wait_until_blocked(relay: RelayUnderTest, streams: int) -> None:

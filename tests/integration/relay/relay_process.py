@@ -68,6 +68,13 @@ class RelayUnderTest:
         # The name before the state may hold anything, even a bracket.
         return stat.rpartition(")")[2].split()[0] == "T"
 
+    @property
+    def cpu_seconds(self) -> float:
+        """How long the process has computed until now."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        user, system = int(fields[11]), int(fields[12])
+        return (user + system) / os.sysconf("SC_CLK_TCK")
+
     def wait_for(
         self, event: str, *, after: int = 0, seconds: float = DEADLINE_SECONDS
     ) -> dict[str, Any]:

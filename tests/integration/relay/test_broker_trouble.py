@@ -1,5 +1,6 @@
 """Trouble with Kafka pauses everything, is shown in readiness, and loses nothing."""
 
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.broker
 
 StartRelay = Callable[..., RelayUnderTest]
 
+_OBSERVED_SECONDS = 3.0
 _END_LEADER = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'orchestrator-relay leader or standby'
@@ -97,6 +99,32 @@ def test_sigterm_while_the_broker_is_away_ends_the_relay_within_five_seconds(
 
     assert (code, seconds < 5) == (0, True), seconds
     assert count(database, "outbox") == 200
+
+
+def test_a_client_whose_queue_is_full_is_waited_for_without_computing(
+    database: str, mortal_broker: kafka.Broker, topic: str, start_relay: StartRelay
+) -> None:
+    events = streams_of(topic, streams=10, length=200)
+    relay = start_relay(
+        KAFKA_BOOTSTRAP_SERVERS=mortal_broker.bootstrap_servers,
+        KAFKA_CLIENT_QUEUE_BUFFERING_MAX_MESSAGES="50",
+    )
+    wait_until(relay.ready, "the relay is ready")
+    mortal_broker.freeze()
+    try:
+        with psycopg.connect(database) as writer:
+            record(writer, events)
+        wait_until(lambda: relay.metric("relay_pending_events") == 2_000, "they are pending")
+        began, computed = time.monotonic(), relay.cpu_seconds
+        wait_until(lambda: time.monotonic() - began > _OBSERVED_SECONDS, "some time is over")
+        share = (relay.cpu_seconds - computed) / (time.monotonic() - began)
+    finally:
+        mortal_broker.thaw()
+
+    messages = consume(mortal_broker.bootstrap_servers, topic, events)
+
+    expect_every_event_in_order(messages, events)
+    assert share < 0.3
 
 
 def test_a_missing_topic_is_waited_for_and_shown_as_unready(
