@@ -9,7 +9,7 @@ help:
 	@echo "make demo   show the whole flow on embedded defaults, then leave nothing running"
 	@echo "make up     serve on the same defaults until Ctrl-C"
 	@echo "make test   every test, on real PostgreSQL, a real Docker Engine, a real Kafka broker"
-	@echo "make fault  the faults of the relay, with short outages"
+	@echo "make fault  those tests alone that let things die, with short outages as in make test"
 	@echo "make fault-long  the faults of the relay at full length, with the run of 100,000 events"
 	@echo "make bench-relay how fast the relay is, beside what it is made of (BENCH_ARGS=--small: a minute)"
 	@echo "make check  lint, format, types, import contracts, and that the lock is current"
@@ -27,8 +27,7 @@ test:
 	@$(VENV)
 	@# Without an engine the tests that need one are skipped, or fail where CI=true.
 	@$(BIN)/python -m entrypoints.dev.engine prepare || true
-	@# The relay's fault suite joins when it has been green five times in a row.
-	@$(BIN)/python -m pytest --ignore=tests/fault $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 fault:
 	@$(VENV)

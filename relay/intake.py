@@ -83,6 +83,15 @@ class Intake:
         request = Request(self._session, ids, window, self._set_aside, self._batch_size)
         self._request = (request, window, acknowledged)
 
+    def receive(self) -> None:
+        """Take what is there of the answer to ``request``.
+
+        Raises:
+            psycopg.Error: The session is lost.
+        """
+        if self._request is not None:
+            self._request[0].receive()
+
     def result(self) -> list[PendingEvent]:
         """Return what may be sent next, in id order; what may not blocks its stream.
 

@@ -41,6 +41,19 @@ def configure_logs(level: str) -> logging.Logger:
     return client
 
 
+class ClientLog:
+    """What one Kafka client writes its lines to; ``muted`` when nobody wants them any more."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self.muted = False
+
+    def log(self, level: int, text: str, *arguments: str) -> None:
+        """Take a line; the binding calls it from within `poll` and `flush`."""
+        if not self.muted:
+            self._log.log(level, text, *arguments)
+
+
 def _name_process(
     _logger: object, _method: str, fields: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:

@@ -122,6 +122,7 @@ class Request:
             psycopg.Error: The session is lost.
         """
         self.sent_at = time.monotonic()
+        self._session = session
         self._pipeline = session.pipeline()
         self._pipeline.__enter__()
         self._deletion = session.cursor() if acknowledged else None
@@ -131,6 +132,14 @@ class Request:
         asked = {"late": list(window.late), "above": window.above, "blocked": list(blocked)}
         # The server begins at once; what ends the transaction goes out when the result is wanted.
         self._fetch.execute(_FETCH, {**asked, "limit": limit})
+
+    def receive(self) -> None:
+        """Take what the server has sent of the answer, so that it can send more; never waits.
+
+        Raises:
+            psycopg.Error: The session is lost.
+        """
+        self._session.pgconn.consume_input()
 
     def result(self) -> list[PendingEvent]:
         """Return the events, in id order.

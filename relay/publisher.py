@@ -21,6 +21,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from relay.breakdown import Breakdown, Failure
 from relay.errors import BrokerTrouble
 from relay.failpoints import Failpoint, reach
+from relay.logs import ClientLog
 from relay.ordering import acknowledged_prefixes
 from relay.outbox import PendingEvent
 
@@ -31,6 +32,9 @@ _SLICE_SECONDS = 0.15
 # After a first error the rest may still be acknowledged: each that is need not be sent twice.
 _AFTER_ERROR_SECONDS = 1.0
 _PURGE_SECONDS = 0.3
+# The answer to a fetch of 2,000 is megabytes, of which a socket holds about 200 kB; 64 events are
+# handed over in the time that the server needs to fill it again.
+_MEANWHILE_EVENTS = 64
 
 Options = Mapping[str, str | int | bool]
 
@@ -55,7 +59,7 @@ class Publisher:
         Raises:
             KafkaException: An option is unknown or malformed.
         """
-        self._log = _LogUntilDiscarded(log)
+        self._log = ClientLog(log)
         self._producer = Producer(dict(options), logger=self._log)
         self._in_flight: deque[PendingEvent] = deque()
         self._acknowledged: set[int] = set()
@@ -82,11 +86,14 @@ class Publisher:
         """The highest id that was sent and is in flight, or was until now."""
         return self._newest_id
 
-    def send(self, batch: Sequence[PendingEvent]) -> Sequence[PendingEvent]:
+    def send(
+        self, batch: Sequence[PendingEvent], meanwhile: Callable[[], None] | None = None
+    ) -> Sequence[PendingEvent]:
         """Hand ``batch`` to the client in its order; stops at the first event that it refuses.
 
         Args:
             batch: Events in id order.
+            meanwhile: Called every few events.
 
         Returns:
             What the client has no room for now; none of it after a refusal.
@@ -95,6 +102,8 @@ class Publisher:
         for position, event in enumerate(batch):
             if position == half:
                 reach(Failpoint.MID_PRODUCE)
+            if meanwhile is not None and position % _MEANWHILE_EVENTS == 0:
+                meanwhile()
             if not self._queue(event):
                 return [] if self.broken else batch[position:]
         return []
@@ -155,7 +164,7 @@ class Publisher:
     def discard(self) -> None:
         """Drop what is queued and in flight; a request already sent cannot be called back."""
         # It would tell that an order which nobody waits for any more cannot be kept.
-        self._log.discarded = True
+        self._log.muted = True
         self._producer.purge()
         # Each report still to come refers to this object and would keep the client alive.
         given_up_at = time.monotonic() + _PURGE_SECONDS
@@ -205,15 +214,3 @@ class Publisher:
             self._acknowledged.add(event.id)
         else:
             self.failures.append(Failure(event, error.name(), error.str()))
-
-
-class _LogUntilDiscarded:
-    """What the client writes its lines to."""
-
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
-        self.discarded = False
-
-    def log(self, level: int, text: str, *arguments: str) -> None:
-        if not self.discarded:
-            self._log.log(level, text, *arguments)

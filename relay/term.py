@@ -118,7 +118,7 @@ class Term:
             publisher.poll(_SLICE_SECONDS)
             return unsent
         self._intake.request(acknowledged)
-        unsent = publisher.send(ready)
+        unsent = publisher.send(ready, meanwhile=self._intake.receive)
         publisher.poll()
         fetched = self._intake.result()
         if unsent:
