@@ -12,7 +12,7 @@ _READ = "SELECT stream FROM blocked_streams"
 # A second block of the same stream can only come from a relay that lost its leadership.
 _BLOCK = """
 INSERT INTO blocked_streams (stream, event_id, code, detail)
-SELECT stream, %(event_id)s, %(code)s, %(detail)s FROM unnest(%(streams)s::text[]) AS stream
+VALUES (%(stream)s, %(event_id)s, %(code)s, %(detail)s)
 ON CONFLICT (stream) DO NOTHING
 """
 
@@ -26,14 +26,12 @@ def blocked_streams(session: psycopg.Connection) -> frozenset[str]:
     return frozenset(stream for (stream,) in session.execute(_READ))
 
 
-def block_streams(session: psycopg.Connection, event: PendingEvent, code: str, detail: str) -> None:
+def block_stream(session: psycopg.Connection, event: PendingEvent, code: str, detail: str) -> None:
     """Record that ``event`` cannot be published, and with it nothing behind it.
-
-    That is one stream, unless its outbox row and its ledger row name two.
 
     Args:
         session: The leader's.
-        event: The event that blocks its streams.
+        event: The event that blocks its stream.
         code: One of ``ordering.py``, or librdkafka's name of the error.
         detail: For the operator.
 
@@ -42,10 +40,5 @@ def block_streams(session: psycopg.Connection, event: PendingEvent, code: str, d
     """
     session.execute(
         _BLOCK,
-        {
-            "streams": sorted(event.streams),
-            "event_id": event.event_id,
-            "code": code,
-            "detail": detail,
-        },
+        {"stream": event.stream, "event_id": event.event_id, "code": code, "detail": detail},
     )

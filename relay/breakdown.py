@@ -20,52 +20,61 @@ _SUSPECT_CODES = frozenset(
     }
 )
 # What the client says of messages that it gave up because of another error, and not of that one.
-CONSEQUENCES = frozenset({"_FATAL", "_GAPLESS_GUARANTEE", "_PURGE_QUEUE", "_PURGE_INFLIGHT"})
+_CONSEQUENCES = frozenset({"_FATAL", "_PURGE_QUEUE", "_PURGE_INFLIGHT"})
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A message that was not delivered.
+    """What was not delivered, or ended the client.
 
     Attributes:
-        code: librdkafka's name of the error.
+        code: librdkafka's name of the error, or one of `publisher.py`.
+        event: Which message it befell; None if it was the client itself.
     """
 
-    event: PendingEvent
     code: str
     detail: str
+    event: PendingEvent | None = None
 
     @property
     def suspect(self) -> bool:
         """Whether the message itself may be the reason."""
-        return self.code in _SUSPECT_CODES
+        return self.event is not None and self.code in _SUSPECT_CODES
 
     @property
     def consequence(self) -> bool:
         """Whether the client only gave it up, because of what had failed before."""
-        return self.code in CONSEQUENCES
+        return self.event is not None and self.code in _CONSEQUENCES
 
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Everything that was reported until the producer was given up.
+    """Everything that was reported until the producer was given up; not empty.
 
     Attributes:
-        failures: In the order of the reports; not empty, unless ``fatal`` is set.
-        fatal: What ended the client itself, or None.
-        unsettled: The first event of each stream that was not acknowledged, in id order.
+        failures: In the order of the reports.
     """
 
     failures: Sequence[Failure]
-    fatal: BrokerTrouble | None
-    unsettled: Sequence[PendingEvent]
 
     @property
-    def cause(self) -> Failure | BrokerTrouble:
-        """What to tell of all that was reported."""
+    def cause(self) -> Failure:
+        """What to tell of all that was reported: trouble before suspects before consequences."""
         own = [failure for failure in self.failures if not failure.consequence]
         worst = next((failure for failure in own if not failure.suspect), None)
-        return worst or next(iter(own), None) or self.fatal or self.failures[0]
+        return worst or next(iter(own), None) or self.failures[0]
+
+    @property
+    def trouble(self) -> BrokerTrouble | None:
+        """What no message is to blame for, to be raised; None where messages may be to blame."""
+        cause = self.cause
+        return None if cause.suspect else BrokerTrouble(cause.code, cause.detail)
+
+    @property
+    def suspects(self) -> list[PendingEvent]:
+        """The events that may be to blame, in id order; no two are of one stream."""
+        found = [failure.event for failure in self.failures if failure.suspect]
+        return sorted((event for event in found if event), key=lambda event: event.id)
 
     @property
     def codes(self) -> Counter[str]:
@@ -77,32 +86,12 @@ class Breakdown:
     def told(self) -> dict[str, str | int]:
         """The cause as fields of a log line, with the number of messages that failed."""
         cause = self.cause
+        failed = sum(failure.event is not None for failure in self.failures)
         fields: dict[str, str | int] = {
             "code": cause.code,
             "detail": cause.detail,
-            "failed": len(self.failures),
+            "failed": failed,
         }
-        if isinstance(cause, BrokerTrouble):
+        if cause.event is None:
             return fields
         return {**fields, "event_id": cause.event.event_id, "stream": cause.event.stream}
-
-    @property
-    def trouble(self) -> BrokerTrouble | None:
-        """What no message is to blame for; None where messages may be."""
-        cause = self.cause
-        if isinstance(cause, BrokerTrouble):
-            return cause
-        if cause.suspect and self.suspects:
-            return None
-        return BrokerTrouble(cause.code, cause.detail)
-
-    @property
-    def suspects(self) -> list[PendingEvent]:
-        """The events that may be to blame and that nothing of their stream stands before."""
-        failed = {failure.event.id for failure in self.failures if failure.suspect}
-        return [event for event in self.unsettled if event.id in failed]
-
-    @property
-    def last_suspect_id(self) -> int:
-        """The highest id that may be to blame, or 0."""
-        return max((failure.event.id for failure in self.failures if failure.suspect), default=0)

@@ -30,4 +30,7 @@ def _refusal(settings: KafkaSettings, client_log: logging.Logger) -> str | None:
         Producer(settings.client_options(), logger=client_log)
     except KafkaException as exc:
         return str(exc.args[0].str())
+    except (TypeError, ValueError, AttributeError) as exc:
+        # What the binding itself takes for something else than a text.
+        return str(exc)
     return None

@@ -8,7 +8,7 @@ and nothing changed, 128 + n ended by signal n (or, for 141, by a reader that we
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NoReturn, Protocol
 
 from relay.commands.blocked import Blocked
@@ -167,8 +167,8 @@ def _moment(text: str) -> datetime:
     try:
         if not _MOMENT.fullmatch(text):
             raise ValueError(text)  # noqa: TRY301 - malformed is told like impossible
-        return datetime.fromisoformat(text.upper())
-    except ValueError as exc:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time with an offset, such as 2026-01-31T12:00:00Z"
         ) from exc

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import psycopg
 import structlog
 
-from relay.blocked import block_streams
+from relay.blocked import block_stream
 from relay.failpoints import Failpoint, reach
 from relay.floor import Floor, Window
 from relay.metrics import Metrics
@@ -52,6 +52,7 @@ class Intake:
         """Expect everything that is pending again; nothing may be in flight."""
         self._floor.reset()
         self._order.forget_sent()
+        self.found_nothing = False
         self._set_aside = set(self._survey.blocked)
         self._released = False
         self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
@@ -126,14 +127,14 @@ class Intake:
             self._note_deleted(acknowledged, delete_acknowledged(self._session, ids))
 
     def block(self, offence: Offence) -> None:
-        """Let the streams that miss an event wait for an operator.
+        """Let a stream wait for an operator.
 
         Raises:
             psycopg.Error: The session is lost; the stream will be blocked by who leads next.
         """
         event = offence.event
-        block_streams(self._session, event, offence.code, offence.detail)
-        self._set_aside |= event.streams
+        block_stream(self._session, event, offence.code, offence.detail)
+        self._set_aside.add(event.stream)
         self._survey.look_again()
         self._log.error(
             "stream blocked",

@@ -8,10 +8,11 @@ first event that is not deleted, so every message of either stands behind its pr
 
 A leader that hangs with its connection open keeps the lock: a stopped process's kernel answers for
 it. Its sign of life is the session itself, which it uses at least every few seconds whatever it
-waits for, and from its one working thread only. A standby that sees none for 8 s, twice in a row,
-ends the session: one look alone might be due to a clock that was set forward.
+waits for, and from its one working thread only. A standby that sees the same sign for 8 s by its
+own clock ends the session; nobody's wall clock has a say in it.
 """
 
+import time
 from datetime import datetime
 
 import psycopg
@@ -29,7 +30,7 @@ _STALE_SECONDS = 8.0
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%(class)s, %(share)s)"
 
 # A server that works for its client is a sign of life, unless it waits for the client to read.
-_FIND_HUNG_LEADER = """
+_FIND_LEADER = """
 SELECT holder.pid,
        greatest(holder.backend_start, holder.state_change, holder.query_start) AS last_sign
 FROM pg_locks AS held JOIN pg_stat_activity AS holder USING (pid)
@@ -37,11 +38,9 @@ WHERE held.locktype = 'advisory' AND held.granted
   AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND held.classid = %(class)s AND held.objid = %(share)s AND held.objsubid = 2
   AND (holder.state <> 'active' OR holder.wait_event_type = 'Client')
-  AND greatest(holder.state_change, holder.query_start)
-      < clock_timestamp() - make_interval(secs => %(stale)s)
 """
 
-# Only if it gave no sign since it was found, nor made room for another process of that number.
+# Only if it gave no sign meanwhile, nor made room for another process of that number.
 _END_SESSION = """
 SELECT pg_terminate_backend(pid)
 FROM pg_stat_activity
@@ -102,7 +101,8 @@ class Leadership:
 
     def __init__(self, session: psycopg.Connection) -> None:
         self._session = session
-        self._found_hung: tuple[int, datetime] | None = None
+        self._last_seen: tuple[int, datetime] | None = None
+        self._seen_since = 0.0
         self._log = structlog.get_logger()
 
     def try_acquire(self) -> bool:
@@ -115,13 +115,13 @@ class Leadership:
         if row == (True,):
             self._session.execute(_LEADER_SETTINGS)
             return True
-        hung = self._session.execute(_FIND_HUNG_LEADER, {**LOCK, "stale": _STALE_SECONDS})
-        found = hung.fetchone()
-        still_hung = found if found == self._found_hung else None
-        if still_hung is not None:
-            pid, last_sign = still_hung
+        found: tuple[int, datetime] | None = self._session.execute(_FIND_LEADER, LOCK).fetchone()
+        now = time.monotonic()
+        if found is None or found != self._last_seen:
+            self._last_seen, self._seen_since = found, now
+        elif now - self._seen_since >= _STALE_SECONDS:
+            pid, last_sign = found
             self._session.execute(_END_SESSION, {"pid": pid, "last_sign": last_sign})
             # The lock is free as soon as the server has ended the session; the next try finds it.
             self._log.warning("ended the session of a leader that hung", backend=pid)
-        self._found_hung = found
         return False

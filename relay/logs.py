@@ -12,8 +12,6 @@ CLIENT_LOGGER = "librdkafka"
 
 # A broker that is away is reported at every attempt to connect, several times a second.
 _REPEAT_SECONDS = 30.0
-# At every start, of a setting that is none of the operator's.
-_NO_NEWS = "enable.gapless.guarantee is experimental"
 _DIGITS = re.compile(r"\d+")
 
 
@@ -78,8 +76,6 @@ class _OncePer(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = _DIGITS.sub("#", record.getMessage())
-        if _NO_NEWS in text:
-            return False
         now = time.monotonic()
         if now - self._last.get(text, -self._seconds) < self._seconds:
             return False

@@ -1,4 +1,4 @@
-"""Keeps each stream in order: which rows may be sent, and which of those sent may be deleted.
+"""Holds each stream to its order: which rows may be sent, and which block their stream.
 
 Writers lock the aggregate's row and raise its sequence before they insert into the outbox, so ids
 rise with the sequence of a stream, and sending in id order is sending in sequence order. The relay
@@ -8,7 +8,7 @@ a restored backup.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from relay.outbox import PendingEvent
@@ -24,7 +24,7 @@ OUT_OF_ORDER = "OUT_OF_ORDER"
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """An event that may not be sent, and nothing of its streams behind it."""
+    """An event that may not be sent, and nothing of its stream behind it."""
 
     event: PendingEvent
     code: str
@@ -47,24 +47,21 @@ class StreamOrder:
             Later events of such a stream are in neither.
         """
         sendable: list[PendingEvent] = []
-        offences: list[Offence] = []
-        halted: set[str] = set()
+        offences: dict[str, Offence] = {}
         for event in batch:
             stream = event.stream
-            if stream in halted and event.ledger_stream is None:
+            if stream in offences:
                 continue
             before = self._sent.get(stream) or self._published.get(stream, 0)
             if event.defect is not None:
-                offences.append(Offence(event, MALFORMED, event.defect))
+                offences[stream] = Offence(event, MALFORMED, event.defect)
             elif event.sequence <= before:
                 detail = f"sequence {event.sequence} comes after {before}"
-                offences.append(Offence(event, OUT_OF_ORDER, detail))
+                offences[stream] = Offence(event, OUT_OF_ORDER, detail)
             else:
                 self._sent[stream] = event.sequence
                 sendable.append(event)
-                continue
-            halted |= event.streams
-        return sendable, offences
+        return sendable, list(offences.values())
 
     def note_published(self, events: Iterable[PendingEvent]) -> None:
         """Remember what was acknowledged and deleted."""
@@ -79,23 +76,3 @@ class StreamOrder:
     def forget_sent(self) -> None:
         """Expect again what was sent and not published: it was given up."""
         self._sent.clear()
-
-
-def acknowledged_prefixes(
-    batch: Iterable[PendingEvent], acknowledged: Collection[int]
-) -> list[PendingEvent]:
-    """Return, per stream, the events before the first one that was not acknowledged.
-
-    Only these may be deleted: an acknowledged event behind a failed one is sent again after it, so
-    that the last copy of each stands in order.
-    """
-    halted: set[str] = set()
-    prefix = []
-    for event in batch:
-        if event.stream in halted:
-            continue
-        if event.id in acknowledged:
-            prefix.append(event)
-        else:
-            halted.add(event.stream)
-    return prefix

@@ -33,10 +33,7 @@ SELECT pending.id,
        events.payload,
        events.headers::text,
        extract(epoch FROM clock_timestamp() - events.recorded_at)::float8,
-       CASE
-           WHEN (pending.topic, pending.key, pending.stream, pending.sequence)
-               <> (events.topic, events.key, events.stream, events.sequence) THEN events.stream
-       END
+       (pending.topic, pending.key) = (events.topic, events.key)
 FROM (
     (
         SELECT id, event_id, topic, key, stream, sequence
@@ -70,7 +67,6 @@ class PendingEvent(msgspec.Struct, frozen=True, gc=False):
         id: Of the outbox row; rises with ``sequence`` within a stream.
         recorded_at: When, by this process's monotonic clock; from its age by the database's clock.
         defect: Why it cannot be published, or None.
-        ledger_stream: The stream that its ledger row is of, where the two contradict; else None.
     """
 
     id: int
@@ -83,12 +79,6 @@ class PendingEvent(msgspec.Struct, frozen=True, gc=False):
     headers: Headers
     recorded_at: float
     defect: str | None
-    ledger_stream: str | None = None
-
-    @property
-    def streams(self) -> frozenset[str]:
-        """The streams that miss an event as long as this one is not published."""
-        return frozenset({self.stream, self.ledger_stream or self.stream})
 
 
 class Request:
@@ -171,9 +161,9 @@ def _array(ids: Sequence[int]) -> str:
 
 
 def _decode(
-    row: tuple[int, str, str, str, str, int, bytes, str, float, str | None], asked_at: float
+    row: tuple[int, str, str, str, str, int, bytes, str, float, bool], asked_at: float
 ) -> PendingEvent:
-    id_, event_id, topic, key, stream, sequence, payload, raw_headers, age, ledger_stream = row
+    id_, event_id, topic, key, stream, sequence, payload, raw_headers, age, agrees = row
     headers: Headers = []
     defect = None
     try:
@@ -182,7 +172,7 @@ def _decode(
         defect = f"headers: {exc}"
     if not _TOPIC.fullmatch(topic):
         defect = "the topic is not a name that Kafka allows"
-    if ledger_stream is not None:
+    if not agrees:
         defect = "the outbox row contradicts its ledger row"
     return PendingEvent(
         id_,
@@ -195,5 +185,4 @@ def _decode(
         headers,
         asked_at - age,
         defect,
-        ledger_stream,
     )

@@ -70,10 +70,8 @@ class RelayProcess:
 
     def _serve(self, backoff: Backoff) -> None:
         with open_session(self._settings.database_url, "leader or standby") as session:
-            leadership = Leadership(session)
-            if not self._stand_by(leadership):
+            if not self._stand_by(Leadership(session), backoff):
                 return
-            backoff.reset()
             self._status.role = Role.LEADER
             self._metrics.leader.set(1)
             self._metrics.takeovers.inc()
@@ -90,17 +88,22 @@ class RelayProcess:
                 client_log=self._client_log,
             ).serve()
 
-    def _stand_by(self, leadership: Leadership) -> bool:
+    def _stand_by(self, leadership: Leadership, backoff: Backoff) -> bool:
         """Wait for the lock; return False when the process is to end first."""
         while not leadership.try_acquire():
+            backoff.reset()
             if self._status.role is not Role.STANDBY:
                 self._status.role = Role.STANDBY
                 self._log.info("standing by")
             if self._shutdown.wait(_STANDBY_POLL_SECONDS):
                 return False
+        backoff.reset()
         return not self._shutdown.requested
 
     def _leave_office(self) -> None:
         self._status.role = Role.STARTING
         self._status.publishing = None
         self._metrics.leader.set(0)
+        # Told by whoever leads; a sum over all relays would count them twice.
+        self._metrics.blocked_streams.set(0)
+        self._metrics.horizon.set(0)

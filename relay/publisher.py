@@ -1,12 +1,10 @@
-"""One Kafka producer and what it has in flight: sends in order, tells what was acknowledged.
+"""One Kafka producer and what it has under way: sends in order, tells what was acknowledged.
 
-A publisher lives from one delivery error to the next. The client would drop the batch that failed
-and go on with those behind it, which consumers would see as a gap; `enable.gapless.guarantee` makes
-such an error fatal instead, and the client then sends nothing any more. The caller deletes what was
-acknowledged, discards the publisher with everything it still holds, and fetches again.
+A publisher lives from one delivery error to the next. What was acknowledged is deleted by the
+caller, who discards the publisher with everything it still holds, and fetches again.
 
 Which message a report is for: the client hands back no headers and no opaque, and values may
-repeat, so one shared method is bound to each event's id.
+repeat, so one shared method is bound to each event.
 """
 
 import logging
@@ -19,10 +17,9 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from relay.breakdown import Breakdown, Failure
-from relay.errors import BrokerTrouble
 from relay.failpoints import Failpoint, reach
+from relay.lanes import Lanes
 from relay.logs import ClientLog
-from relay.ordering import acknowledged_prefixes
 from relay.outbox import PendingEvent
 
 # How often the caller is asked whether waiting still makes sense. The binding divides a flush of
@@ -36,21 +33,25 @@ _PURGE_SECONDS = 0.3
 # handed over in the time that the server needs to fill it again.
 _MEANWHILE_EVENTS = 64
 
+# librdkafka takes a message for delivered when a later batch of its partition was: a broker that
+# has forgotten the producer accepts that one although it refused this one. The offset that a broker
+# gave is the proof that a message stands in the log.
+UNCONFIRMED = "UNCONFIRMED"
+
 Options = Mapping[str, str | int | bool]
 
-# Each message travels in a request of its own, one after the other: an error is the message's own.
-ONE_BY_ONE: Options = {"batch.num.messages": 1, "max.in.flight.requests.per.connection": 1}
-# For a producer that never has more than one message: there is no order to keep, and an idempotent
-# one begins with a wait of half a second for its id.
-ALONE: Options = {"enable.idempotence": False, "enable.gapless.guarantee": False}
+# Each message travels in a request of its own: an error is the message's own.
+ONE_BY_ONE: Options = {"batch.num.messages": 1}
+# For a producer that is used for one message: an idempotent one begins with a wait of half a second
+# for its id, and guards nothing here but against a repetition.
+ALONE: Options = {"enable.idempotence": False}
 
 
 class Publisher:
-    """A producer, and the events handed to it that are neither settled nor given up.
+    """A producer, and the events given to it that are neither settled nor given up.
 
     Attributes:
         failures: What was not delivered and why, in the order of the reports.
-        fatal: What ended the client itself, or None.
     """
 
     def __init__(self, options: Options, log: logging.Logger) -> None:
@@ -61,52 +62,67 @@ class Publisher:
         """
         self._log = ClientLog(log)
         self._producer = Producer(dict(options), logger=self._log)
-        self._in_flight: deque[PendingEvent] = deque()
-        self._acknowledged: set[int] = set()
+        self._lanes = Lanes()
+        self._ready: deque[PendingEvent] = deque()
+        self._in_flight: dict[int, PendingEvent] = {}
+        self._acknowledged: list[PendingEvent] = []
         self._newest_id = 0
         self.failures: list[Failure] = []
-        self.fatal: BrokerTrouble | None = None
 
     @property
-    def broken(self) -> bool:
-        """Whether something failed, so that nothing may be sent any more."""
-        return bool(self.failures) or self.fatal is not None
+    def under_way(self) -> int:
+        """How many events were given to it and are neither acknowledged nor failed."""
+        return len(self._ready) + len(self._in_flight) + self._lanes.waiting
 
     @property
-    def in_flight(self) -> int:
-        return len(self._in_flight)
-
-    @property
-    def oldest_id(self) -> int | None:
-        """The id of the first event in flight, or None."""
-        return self._in_flight[0].id if self._in_flight else None
+    def unsent(self) -> int:
+        """How many events the client had no room for."""
+        return len(self._ready)
 
     @property
     def newest_id(self) -> int:
-        """The highest id that was sent and is in flight, or was until now."""
+        """The highest id that was ever given to it, or 0."""
         return self._newest_id
 
-    def send(
-        self, batch: Sequence[PendingEvent], meanwhile: Callable[[], None] | None = None
-    ) -> Sequence[PendingEvent]:
-        """Hand ``batch`` to the client in its order; stops at the first event that it refuses.
+    @property
+    def oldest_id(self) -> int | None:
+        """The lowest id that is sent or could be, or None."""
+        sent = next(iter(self._in_flight), None)
+        unsent = self._ready[0].id if self._ready else None
+        return min((id_ for id_ in (sent, unsent) if id_ is not None), default=None)
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether anything failed that no message is to blame for."""
+        return any(not failure.suspect for failure in self.failures)
+
+    def take(self, events: Sequence[PendingEvent]) -> None:
+        """Take events to be sent; `send` does it.
 
         Args:
-            batch: Events in id order.
-            meanwhile: Called every few events.
-
-        Returns:
-            What the client has no room for now; none of it after a refusal.
+            events: In id order.
         """
-        half = len(batch) // 2
-        for position, event in enumerate(batch):
+        if events:
+            self._newest_id = max(self._newest_id, events[-1].id)
+            self._ready.extend(self._lanes.enter(events))
+
+    def send(self, meanwhile: Callable[[], None] | None = None) -> None:
+        """Hand over what may go, until the client has no more room.
+
+        Args:
+            meanwhile: Called every few events.
+        """
+        half = len(self._ready) // 2
+        position = 0
+        while self._ready:
             if position == half:
                 reach(Failpoint.MID_PRODUCE)
             if meanwhile is not None and position % _MEANWHILE_EVENTS == 0:
                 meanwhile()
-            if not self._queue(event):
-                return [] if self.broken else batch[position:]
-        return []
+            if not self._hand_over(self._ready[0]):
+                return
+            self._ready.popleft()
+            position += 1
 
     def poll(self, seconds: float = 0.0) -> None:
         """Let the client log and report; wait up to ``seconds`` for a first report."""
@@ -118,15 +134,6 @@ class Publisher:
         with self._noting_the_end():
             self._producer.flush(_SLICE_SECONDS)
 
-    def breakdown(self) -> Breakdown | None:
-        """Return what failed until now; None if nothing did."""
-        if not self.broken:
-            return None
-        first: dict[str, PendingEvent] = {}
-        for event in self._in_flight:
-            first.setdefault(event.stream, event)
-        return Breakdown(tuple(self.failures), self.fatal, tuple(first.values()))
-
     def await_rest(self, keep_waiting: Callable[[], bool]) -> None:
         """Wait for the reports still to come: one second after an error, else as long as it takes.
 
@@ -134,36 +141,36 @@ class Publisher:
             keep_waiting: Asked several times a second; may raise.
         """
         failed_at: float | None = None
-        while len(self._acknowledged) + len(self.failures) < len(self._in_flight):
+        while self._in_flight:
             self.flush()
             if not keep_waiting():
                 return
-            if self.broken:
+            if self.failures:
                 failed_at = failed_at or time.monotonic()
                 if time.monotonic() - failed_at >= _AFTER_ERROR_SECONDS:
                     return
 
     def take_acknowledged(self) -> list[PendingEvent]:
-        """Return, of each stream, what was acknowledged before its first event that was not.
+        """Return what was acknowledged since the last call, for the caller to delete.
 
-        These are in flight no longer: the caller deletes them.
+        What waited for them may be sent now.
         """
-        if not self._acknowledged:
-            return []
-        if len(self._acknowledged) == len(self._in_flight):
-            settled = list(self._in_flight)
-            self._in_flight.clear()
-            self._acknowledged.clear()
-            return settled
-        settled = acknowledged_prefixes(self._in_flight, self._acknowledged)
-        ids = {event.id for event in settled}
-        self._in_flight = deque(event for event in self._in_flight if event.id not in ids)
-        self._acknowledged -= ids
-        return settled
+        acknowledged, self._acknowledged = self._acknowledged, []
+        if acknowledged:
+            self._ready.extend(self._lanes.leave(acknowledged))
+        return acknowledged
+
+    def give_up(self, code: str, detail: str) -> None:
+        """Send nothing any more, because of trouble that lies elsewhere."""
+        self.failures.append(Failure(code, detail))
+
+    def breakdown(self) -> Breakdown | None:
+        """Return what failed until now; None if nothing did."""
+        return Breakdown(tuple(self.failures)) if self.failures else None
 
     def discard(self) -> None:
         """Drop what is queued and in flight; a request already sent cannot be called back."""
-        # It would tell that an order which nobody waits for any more cannot be kept.
+        # It would tell of messages that nobody waits for any more.
         self._log.muted = True
         self._producer.purge()
         # Each report still to come refers to this object and would keep the client alive.
@@ -171,17 +178,8 @@ class Publisher:
         while len(self._producer) and time.monotonic() < given_up_at:
             self.flush()
 
-    @contextmanager
-    def _noting_the_end(self) -> Iterator[None]:
-        """The client raises a fatal error out of whatever call is the next to let it report."""
-        try:
-            yield
-        except KafkaException as exc:
-            error = exc.args[0]
-            self.fatal = self.fatal or BrokerTrouble(error.name(), error.str())
-
-    def _queue(self, event: PendingEvent) -> bool:
-        """Hand one event over; return whether the next may follow."""
+    def _hand_over(self, event: PendingEvent) -> bool:
+        """Give one event to the client; return whether it is dealt with."""
         try:
             self._producer.produce(
                 event.topic,
@@ -191,26 +189,33 @@ class Publisher:
                 on_delivery=partial(self._report, event),
             )
         except BufferError:
-            # Only with a client whose queue the environment made smaller than what we send.
-            return False
+            if self._in_flight:
+                return False
+            detail = "the message is larger than the client's queue"
+            self.failures.append(Failure("MSG_SIZE_TOO_LARGE", detail, event))
         except KafkaException as exc:
             error = exc.args[0]
-            self._note_refused(Failure(event, error.name(), error.str()))
-            return False
+            self.failures.append(Failure(error.name(), error.str(), event))
         except (TypeError, ValueError) as exc:
-            self._note_refused(Failure(event, "_INVALID_ARG", str(exc)))
-            return False
-        self._in_flight.append(event)
-        self._newest_id = max(self._newest_id, event.id)
+            self.failures.append(Failure("_INVALID_ARG", str(exc), event))
+        else:
+            self._in_flight[event.id] = event
         return True
 
-    def _note_refused(self, failure: Failure) -> None:
-        """Treat what the client refused like what the broker did: it is in flight and failed."""
-        self._in_flight.append(failure.event)
-        self.failures.append(failure)
-
-    def _report(self, event: PendingEvent, error: KafkaError | None, _message: Message) -> None:
-        if error is None:
-            self._acknowledged.add(event.id)
+    def _report(self, event: PendingEvent, error: KafkaError | None, message: Message) -> None:
+        del self._in_flight[event.id]
+        if error is not None:
+            self.failures.append(Failure(error.name(), error.str(), event))
+        elif message.offset() is None:
+            self.failures.append(Failure(UNCONFIRMED, "acknowledged without an offset", event))
         else:
-            self.failures.append(Failure(event, error.name(), error.str()))
+            self._acknowledged.append(event)
+
+    @contextmanager
+    def _noting_the_end(self) -> Iterator[None]:
+        """The client raises a fatal error out of whatever call is the next to let it report."""
+        try:
+            yield
+        except KafkaException as exc:
+            error = exc.args[0]
+            self.give_up(error.name(), error.str())

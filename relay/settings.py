@@ -17,7 +17,6 @@ _REFUSED_OPTIONS = {
     "acks": "the relay deletes what all in-sync replicas acknowledged",
     "request.required.acks": "the relay deletes what all in-sync replicas acknowledged",
     "enable.idempotence": "retries inside the client would break the order",
-    "enable.gapless.guarantee": "what follows a batch that failed must not be sent before it",
     "partitioner": "partitions must be those Java clients choose",
     "message.timeout.ms": "a message waits for the broker as long as it takes",
     "delivery.timeout.ms": "a message waits for the broker as long as it takes",
@@ -73,7 +72,6 @@ class KafkaSettings(DatabaseSettings, frozen=True, kw_only=True):
             **self.kafka_client,
             "bootstrap.servers": self.kafka_bootstrap_servers,
             "enable.idempotence": True,
-            "enable.gapless.guarantee": True,
             "acks": "all",
             "message.timeout.ms": 0,
             "partitioner": "murmur2_random",
@@ -158,6 +156,8 @@ def _passed_through(given: Mapping[str, str]) -> dict[str, str]:
         if not variable.startswith(CLIENT_PREFIX):
             continue
         option = variable.removeprefix(CLIENT_PREFIX).replace("_", ".").lower()
+        if option.startswith("test."):
+            raise SettingsError(f"{variable}: cannot be set; what a mock acknowledges is nowhere")
         if option in _REFUSED_OPTIONS:
             raise SettingsError(f"{variable}: cannot be set; {_REFUSED_OPTIONS[option]}")
         options[option] = value

@@ -1,8 +1,8 @@
 """What a leader does from the moment it holds the lock: fetch, send, delete what was acknowledged.
 
 The three overlap. While the client and the broker carry one batch, the database deletes the batch
-before and reads the next; order is kept because events are sent in id order by one producer, and
-deleted, of each stream, only up to its first event that is not acknowledged.
+before and reads the next; order is kept because of each stream only one event is under way
+(`lanes.py`).
 
 Trouble with Kafka does not end the term: nothing is lost while it lasts, and a standby would meet
 the same broker. The producer is discarded, and after a pause everything still pending is fetched
@@ -10,7 +10,7 @@ again. Trouble with the session ends the term, because the lock went with it.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 
 import psycopg
@@ -23,7 +23,6 @@ from relay.health import Status
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.ordering import Offence
-from relay.outbox import PendingEvent
 from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
@@ -61,7 +60,7 @@ class Term:
         self._client_log = client_log
         self._log = structlog.get_logger()
         self._backoff = Backoff()
-        # Up to this id messages travel one by one, because some of them failed and may be to blame.
+        # Up to this id messages travel one by one: some of them failed, and may be to blame.
         self._suspects_up_to = 0
         self._intake = Intake(session, settings.relay_batch_size, metrics)
 
@@ -81,29 +80,37 @@ class Term:
 
     def _publish(self) -> None:
         """Publish with one producer, until a delivery fails or the process is to end."""
-        publisher = self._new_publisher(ONE_BY_ONE if self._suspects_up_to else {})
+        one_by_one = self._suspects_up_to > 0
+        publisher = self._new_publisher(ONE_BY_ONE if one_by_one else {})
         try:
             self._intake.look_around()
             self._intake.start_over()
-            ready: Sequence[PendingEvent] = []
-            while not (publisher.broken or self._shutdown.requested):
-                ready = self._round(publisher, ready)
-                if self._suspects_up_to and self._all_suspects_sent(publisher, ready):
-                    break
+            while not self._is_over(publisher, one_by_one=one_by_one):
+                self._round(publisher)
             publisher.await_rest(self._keep_waiting)
             self._intake.delete(publisher.take_acknowledged())
             # Before the rest is discarded, which would be reported like failures.
             breakdown = publisher.breakdown()
         finally:
             publisher.discard()
-        if breakdown is None:
+        if one_by_one and (breakdown is None or breakdown.trouble is None):
             self._suspects_up_to = 0
-        else:
-            self._judge(breakdown)
+        if breakdown is not None:
+            self._judge(breakdown, one_by_one=one_by_one)
 
-    def _round(self, publisher: Publisher, ready: Sequence[PendingEvent]) -> Sequence[PendingEvent]:
-        """Send what is ready while the database works; return what is ready then."""
-        self._require({event.topic for event in ready})
+    def _is_over(self, publisher: Publisher, *, one_by_one: bool) -> bool:
+        if self._shutdown.requested or publisher.in_trouble:
+            return True
+        if not one_by_one:
+            return bool(publisher.failures)
+        # A failure there befell no other message: all that failed together are gone through first.
+        oldest = publisher.oldest_id
+        if oldest is None:
+            return self._intake.found_nothing
+        return oldest > self._suspects_up_to
+
+    def _round(self, publisher: Publisher) -> None:
+        """Send what may go while the database works, and take what it has found."""
         # Before the fetch: a notification during it announces rows the fetch may have missed.
         self._wakeup.clear()
         self._intake.look_around()
@@ -111,41 +118,37 @@ class Term:
         acknowledged = publisher.take_acknowledged()
         if acknowledged:
             self._backoff.reset()
-        if not self._has_room(publisher, ready):
+        if not self._has_room(publisher):
             self._intake.delete(acknowledged)
-            unsent = publisher.send(ready)
+            publisher.send()
             # Returns at the first report; a flush would send what is still being collected.
             publisher.poll(_SLICE_SECONDS)
-            return unsent
+            return
         self._intake.request(acknowledged)
-        unsent = publisher.send(ready, meanwhile=self._intake.receive)
+        publisher.send(meanwhile=self._intake.receive)
         publisher.poll()
         fetched = self._intake.result()
-        if unsent:
+        try:
+            self._require({event.topic for event in fetched})
+        except BrokerTrouble as exc:
+            # What is in flight is settled first, or it would be sent again each time.
+            publisher.give_up(exc.code, exc.detail)
+            return
+        publisher.take(fetched)
+        if publisher.unsent and not fetched:
             publisher.poll(_SLICE_SECONDS)
         elif self._intake.found_nothing:
-            if publisher.in_flight:
+            if publisher.under_way:
                 publisher.flush()
             else:
                 self._wakeup.wait(self._settings.relay_poll_seconds)
-        return [*unsent, *fetched]
 
-    def _has_room(self, publisher: Publisher, ready: Sequence[PendingEvent]) -> bool:
-        under_way = publisher.in_flight + len(ready)
-        newest_id = max([publisher.newest_id, *(event.id for event in ready)])
+    def _has_room(self, publisher: Publisher) -> bool:
+        under_way = publisher.under_way
         most = _BATCHES_IN_FLIGHT * self._settings.relay_batch_size
-        return under_way < most and self._intake.may_fetch(under_way, newest_id)
+        return under_way < most and self._intake.may_fetch(under_way, publisher.newest_id)
 
-    def _all_suspects_sent(self, publisher: Publisher, ready: Sequence[PendingEvent]) -> bool:
-        """Whether whatever failed with a suspect has been sent again, or is gone."""
-        if publisher.oldest_id is None and not ready:
-            return self._intake.found_nothing
-        left = [event.id for event in ready[:1]]
-        if publisher.oldest_id is not None:
-            left.append(publisher.oldest_id)
-        return min(left) > self._suspects_up_to
-
-    def _judge(self, breakdown: Breakdown) -> None:
+    def _judge(self, breakdown: Breakdown, *, one_by_one: bool) -> None:
         """Find out whether messages or Kafka are to blame; block the streams of guilty ones.
 
         Raises:
@@ -155,11 +158,11 @@ class Term:
             self._metrics.delivery_errors.labels(code).inc(number)
         # One line for a batch: a broker in trouble fails hundreds of messages at once.
         self._log.error("delivery failed", **breakdown.told)
-        # The first of each stream are tried at once. Whatever else failed with them follows one by
-        # one: the topic may take them alone and not together, and there may be thousands.
-        self._suspects_up_to = max(self._suspects_up_to, breakdown.last_suspect_id)
         if breakdown.trouble is not None:
             raise breakdown.trouble
+        if not one_by_one:
+            self._suspects_up_to = max(event.id for event in breakdown.suspects)
+            return
         new_publisher = partial(self._new_publisher, ALONE)
         for event, guilt in tried_alone(breakdown.suspects, new_publisher, self._keep_waiting):
             if guilt is None:
@@ -173,6 +176,8 @@ class Term:
 
     def _require(self, topics: Iterable[str]) -> None:
         for topic in sorted(topics):
+            if self._shutdown.requested:
+                return
             self._intake.look_around()
             self._topics.require(topic)
 

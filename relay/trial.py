@@ -18,7 +18,7 @@ def tried_alone(
     One that fails is sent once more by a fresh producer, and only then believed to be guilty.
 
     Args:
-        suspects: Each the first event of its stream that is not published.
+        suspects: Each the first event of its stream that is not published; one of a stream.
         new_publisher: Makes a fresh producer.
         keep_waiting: Asked several times a second, and before each suspect; may raise. What is not
             tried when it says no is still pending.
@@ -50,7 +50,8 @@ def tried_alone(
 def _send_alone(
     publisher: Publisher, event: PendingEvent, keep_waiting: Callable[[], bool]
 ) -> Failure | None:
-    publisher.send([event])
+    publisher.take([event])
+    publisher.send()
     publisher.await_rest(keep_waiting)
     if publisher.take_acknowledged():
         return None
@@ -59,4 +60,4 @@ def _send_alone(
         raise BrokerTrouble("_TIMED_OUT", "not acknowledged before the end")
     if breakdown.trouble is not None:
         raise breakdown.trouble
-    return breakdown.failures[0]
+    return breakdown.cause

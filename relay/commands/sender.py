@@ -14,9 +14,9 @@ from functools import partial
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from relay.breakdown import CONSEQUENCES
 from relay.commands.errors import Failed, Refused
 from relay.commands.selection import LedgerEvent
+from relay.publisher import UNCONFIRMED
 from relay.settings import KafkaSettings
 
 # Far below the client's own queue of 100,000 messages.
@@ -66,8 +66,8 @@ class Sender:
         self._added = list(headers.items())
         self._in_flight: deque[int] = deque()
         self._reported: set[int] = set()
-        self._error: KafkaError | None = None
-        self._fatal: KafkaError | None = None
+        self._error: str | None = None
+        self._fatal: str | None = None
         self._connection_error: KafkaError | None = None
         self._heard_at = time.monotonic()
         self.acknowledged = 0
@@ -171,7 +171,7 @@ class Sender:
         try:
             yield
         except KafkaException as exc:
-            self._fatal = self._fatal or exc.args[0]
+            self._fatal = self._fatal or _describe(exc.args[0])
 
     def _flush(self, seconds: float) -> None:
         """Send at once what lingers for more, and wait up to ``seconds`` for every report."""
@@ -186,15 +186,16 @@ class Sender:
         if self._fatal is not None and self._error is None:
             # Of which message, and why, is in the reports behind it.
             self._flush(_PURGE_SECONDS)
-        error = self._error or self._fatal
-        if error is not None:
-            raise Failed(f"not delivered: {_describe(error)}")
+        if self._error or self._fatal:
+            raise Failed(f"not delivered: {self._error or self._fatal}")
 
-    def _report(self, id_: int, error: KafkaError | None, _message: Message) -> None:
+    def _report(self, id_: int, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            # After the first come those that it takes along; some may be reported before it.
-            if self._error is None or self._error.name() in CONSEQUENCES:
-                self._error = error
+            # After the first come those that it takes along, and those that are purged.
+            self._error = self._error or _describe(error)
+            return
+        if message.offset() is None:
+            self._error = self._error or f"{UNCONFIRMED}: acknowledged without an offset"
             return
         self._heard_at = time.monotonic()
         self.acknowledged += 1

@@ -11,9 +11,8 @@ from relay.commands.output import moment, say
 from relay.commands.session import command_session, wake_leader
 from relay.settings import DatabaseSettings, read_only
 
-# A pending event's stream is the one its outbox row names: that is what the relay orders by.
 _FIND = """
-SELECT coalesce(outbox.stream, events.stream),
+SELECT events.stream,
        events.sequence,
        outbox.id IS NOT NULL,
        events.skipped_at
@@ -33,8 +32,7 @@ UPDATE events SET skipped_at = clock_timestamp(), skip_reason = %(reason)s
 WHERE event_id = %(event_id)s
 """
 
-# Two streams, where the event's outbox row and its ledger row name two.
-_UNBLOCK = "DELETE FROM blocked_streams WHERE event_id = %(event_id)s"
+_UNBLOCK = "DELETE FROM blocked_streams WHERE stream = %(stream)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class Skip:
             raise Refused(f"stream {stream} is blocked by event {block[0]}, not {self.event_id}")
         session.execute(_LEAVE_OUT, {"event_id": self.event_id})
         session.execute(_TRACE, {"event_id": self.event_id, "reason": self.reason})
-        session.execute(_UNBLOCK, {"event_id": self.event_id})
+        session.execute(_UNBLOCK, {"stream": stream})
         return stream, sequence
 
     def _find(self, session: psycopg.Connection) -> tuple[str, int, bool, datetime | None]:

@@ -74,6 +74,30 @@ def test_an_event_too_large_for_its_topic_blocks_its_stream_until_it_is_released
     wait_until(lambda: relay.metric("relay_blocked_streams") == 0, "nothing is blocked any more")
 
 
+def test_on_a_quiet_partition_nothing_follows_an_event_that_is_too_large(
+    database: str,
+    topic: str,
+    mortal_broker: Broker,
+    consumer: FollowingConsumer,
+    start_relay: StartRelay,
+) -> None:
+    """A broker that knows nothing of a producer yet accepts whatever comes behind."""
+    create_topic(mortal_broker, topic, max_message_bytes=_LIMIT_BYTES)
+    prepare_streams(database, 7)
+    with writing_session(database) as writer:
+        raise_and_record(writer, topic, 7)
+        raise_and_record(writer, topic, 7, padding=_TOO_LARGE_BYTES)
+        raise_and_record(writer, topic, 7, 2)
+
+    start_relay().wait_for("stream blocked", seconds=RECOVERY_SECONDS)
+    applied = consumer.last_of("container/7")
+    limit_messages(mortal_broker, topic, 1_000_000)
+    _release(database, "container/7")
+    consumer.expect_ledger(database, PROMPTLY_SECONDS)
+
+    assert applied <= 1
+
+
 def test_a_topic_whose_limit_is_below_a_batch_of_the_client_is_drained_all_the_same(
     database: str,
     topic: str,

@@ -78,7 +78,10 @@ BROKEN = [
     ),
     ("UPDATE events SET sequence = 0", "events_sequence_check"),
     ("UPDATE events SET sequence = 1 WHERE stream LIKE 'container%'", "events_stream_sequence_key"),
-    ("DELETE FROM events", "outbox_event_id_fkey"),
+    ("UPDATE events SET recorded_at = 'infinity'", "events_recorded_at_check"),
+    ("DELETE FROM events", "outbox_event_fkey"),
+    ("UPDATE outbox SET stream = 'container/0'", "outbox_event_fkey"),
+    ("UPDATE outbox SET sequence = sequence + 1", "outbox_event_fkey"),
     (
         """INSERT INTO builds (image_id, user_id, status, log_path, created_at)
            SELECT image_id, user_id, 'queued', 'log', now() FROM builds, generate_series(1, 2)""",

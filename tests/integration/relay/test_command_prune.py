@@ -132,18 +132,6 @@ def test_an_earlier_event_that_is_pending_keeps_the_whole_stream(database: str) 
     assert (ended.values["events"], event_ids(database)) == ("0", ids([first, *rest]))
 
 
-def test_an_outbox_row_that_names_another_stream_keeps_its_event(database: str) -> None:
-    first, *rest = over(1)
-    record(database, first, pending=True)
-    record(database, *rest)
-    with psycopg.connect(database) as connection:
-        connection.execute("UPDATE outbox SET stream = 'container/7'")
-
-    ended = prune(database)
-
-    assert (ended.code, ended.values["events"], len(event_ids(database))) == (0, "0", 4)
-
-
 def test_many_streams_go_in_chunks_and_the_dry_run_counts_the_same(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute(_MANY, {"streams": 1_700})

@@ -115,25 +115,6 @@ def test_skip_refuses_an_event_that_was_skipped(database: str, stream: list[Row]
     expect_refusal(database, stream[0].event_id, "was skipped already, at 2")
 
 
-def test_skip_goes_by_the_stream_that_the_outbox_row_names(database: str) -> None:
-    """Such a row contradicts its ledger row; the relay blocked the streams of both."""
-    event = Row(1, 1)
-    record(database, event, pending=True)
-    with psycopg.connect(database) as connection:
-        connection.execute("UPDATE outbox SET stream = 'container/7'")
-        connection.execute(
-            "INSERT INTO blocked_streams (stream, event_id, code, detail)"
-            " SELECT stream, %s, 'MALFORMED', 'contradicts'"
-            " FROM unnest(ARRAY['container/1', 'container/7']) AS stream",
-            [event.event_id],
-        )
-
-    ended = run_command("skip", event.event_id, "--reason", "torn", database=database)
-
-    assert ended.code == 0, ended
-    assert (rows_of(database, _PENDING), rows_of(database, _BLOCKED)) == ([], [])
-
-
 @pytest.mark.parametrize("second", ["release", "skip"])
 def test_whoever_decides_second_about_a_block_finds_it_gone(
     database: str, stream: list[Row], second: str

@@ -1,6 +1,7 @@
 """Who has the lock, and when its session is ended: not at the first look, nor after a sign of life.
 
-How long a leader may be silent is a constant; here it is zero, so that nobody has to wait for it.
+How long a leader may be silent is a constant; here it is zero, so that nobody has to wait for it
+and two looks without a sign between them are enough.
 """
 
 from collections.abc import Iterator

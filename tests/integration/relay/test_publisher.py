@@ -3,6 +3,7 @@
 import logging
 from functools import partial
 
+import msgspec
 import pytest
 
 from relay.outbox import PendingEvent
@@ -18,15 +19,21 @@ _EVENTS = 5_000
 _LOG = logging.getLogger("a client under test")
 
 
-def events_of(topic: str, count: int, size: int = 500) -> list[PendingEvent]:
-    """Return events of ten streams."""
+def events_of(
+    topic: str, count: int, *, size: int = 500, streams: int = _EVENTS
+) -> list[PendingEvent]:
     payload = b"x" * size
     return [
         PendingEvent(
-            id_, f"event-{id_}", topic, str(id_ % 10), str(id_ % 10), id_, payload, [], 0.0, None
+            id_, f"event-{id_}", topic, str(id_), f"s{id_ % streams}", id_, payload, [], 0.0, None
         )
         for id_ in range(1, count + 1)
     ]
+
+
+def send(publisher: Publisher, events: list[PendingEvent]) -> None:
+    publisher.take(events)
+    publisher.send()
 
 
 def some_are_acknowledged(publisher: Publisher) -> bool:
@@ -49,42 +56,73 @@ def test_whatever_is_in_flight_when_a_publisher_is_given_up_is_reported(
 ) -> None:
     for _ in range(5):
         publisher = Publisher({**options, "batch.num.messages": 100}, _LOG)
-        publisher.send(events_of(topic, _EVENTS))
+        first, rest = events_of(topic, _EVENTS)[:100], events_of(topic, _EVENTS)[100:]
+        send(publisher, first)
         wait_until(partial(some_are_acknowledged, publisher), "the first are acknowledged")
+        send(publisher, rest)
 
         publisher.discard()
 
-        publisher.take_acknowledged()
         # Nothing waits for a report: what is neither settled nor failed would never be.
-        assert publisher.in_flight == len(publisher.failures) > 0
+        publisher.take_acknowledged()
+        assert publisher.under_way == 0
+        assert publisher.failures
 
 
-def test_a_batch_that_fails_ends_the_client_and_nothing_behind_it_is_delivered(
+def test_a_batch_that_fails_speaks_against_each_of_its_messages_and_not_against_kafka(
     topic: str, options: Options
 ) -> None:
     publisher = Publisher({**options, "batch.num.messages": 1_000}, _LOG)
 
-    publisher.send(events_of(topic, _EVENTS))
+    send(publisher, events_of(topic, _EVENTS))
     publisher.await_rest(lambda: True)
 
-    assert publisher.fatal is not None
-    assert publisher.fatal.code == "_GAPLESS_GUARANTEE"
-    assert publisher.take_acknowledged() == []
-    assert len(publisher.failures) == _EVENTS
     breakdown = publisher.breakdown()
     publisher.discard()
     assert breakdown is not None
     assert breakdown.trouble is None
-    assert breakdown.suspects
+    assert len(breakdown.suspects) + len(publisher.take_acknowledged()) == _EVENTS
 
 
 def test_one_by_one_the_same_messages_are_all_delivered(topic: str, options: Options) -> None:
     publisher = Publisher({**options, **ONE_BY_ONE}, _LOG)
 
-    publisher.send(events_of(topic, 500))
+    send(publisher, events_of(topic, 500))
     publisher.await_rest(lambda: True)
 
     assert len(publisher.take_acknowledged()) == 500
+    publisher.discard()
+
+
+def test_of_a_stream_only_one_event_is_under_way_and_none_behind_one_that_failed(
+    topic: str, options: Options
+) -> None:
+    publisher = Publisher({**options, **ONE_BY_ONE}, _LOG)
+    good, *rest = events_of(topic, 3, streams=1)
+    large = events_of(topic, 1, size=200_000)[0]
+    poison = msgspec.structs.replace(rest[0], payload=large.payload)
+    publisher.take([good, poison, rest[1]])
+
+    passed = []
+    for _ in range(3):
+        publisher.send()
+        publisher.await_rest(lambda: True)
+        passed += publisher.take_acknowledged()
+
+    assert [event.id for event in passed] == [good.id]
+    assert [failure.event for failure in publisher.failures] == [poison]
+    assert publisher.under_way == 1
+    publisher.discard()
+
+
+def test_a_message_that_the_clients_queue_can_never_hold_is_a_failure(
+    topic: str, options: Options
+) -> None:
+    publisher = Publisher({**options, "queue.buffering.max.kbytes": 1}, _LOG)
+
+    send(publisher, events_of(topic, 1, size=3_000))
+
+    assert [failure.code for failure in publisher.failures] == ["MSG_SIZE_TOO_LARGE"]
     publisher.discard()
 
 
@@ -94,7 +132,7 @@ def test_a_message_alone_is_delivered_or_to_blame(
 ) -> None:
     publisher = Publisher({**options, **ALONE}, _LOG)
 
-    publisher.send(events_of(topic, 1, size))
+    send(publisher, events_of(topic, 1, size=size))
     publisher.await_rest(lambda: True)
 
     breakdown = publisher.breakdown()
