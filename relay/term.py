@@ -106,7 +106,8 @@ class Term:
         # A failure there befell no other message: all that failed together are gone through first.
         oldest = publisher.oldest_id
         if oldest is None:
-            return self._intake.found_nothing
+            # What waits behind a failure may be all that there is room for: it would wait for ever.
+            return bool(publisher.failures) or self._intake.found_nothing
         return oldest > self._suspects_up_to
 
     def _round(self, publisher: Publisher) -> None:

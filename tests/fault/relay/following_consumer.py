@@ -109,12 +109,15 @@ class FollowingConsumer(threading.Thread):
 
     def _read_to_the_end(self, seconds: float) -> None:
         client = self._client()
+        ends: dict[int, int] = {}
+
+        def told() -> bool:
+            ends.update(self._ends(client))
+            return bool(ends)
+
         try:
-            wait_until(lambda: self._partitions(client), "the topic is there", seconds)
-            ends = {
-                each.partition: client.get_watermark_offsets(each, timeout=seconds)[1]
-                for each in self._partitions(client)
-            }
+            # A broker that was restarted may not know for a moment that it leads.
+            wait_until(told, "the broker tells where the topic ends", seconds)
         finally:
             client.close()
         wait_until(
@@ -122,6 +125,16 @@ class FollowingConsumer(threading.Thread):
             "the consumer is at the end",
             seconds,
         )
+
+    def _ends(self, client: Consumer) -> dict[int, int]:
+        """Return the end of each partition; nothing while one of them has no leader."""
+        try:
+            return {
+                each.partition: client.get_watermark_offsets(each, timeout=2)[1]
+                for each in self._partitions(client)
+            }
+        except KafkaException:
+            return {}
 
     def _client(self) -> Consumer:
         return Consumer(

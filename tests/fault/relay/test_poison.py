@@ -4,11 +4,7 @@ A broker refuses the whole batch that such an event travelled in, while later ba
 way: none of them may be let past it, and no good event may be taken for a bad one.
 """
 
-import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,6 +17,7 @@ from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.recording import prepare_streams, raise_and_record, write, writing_session
 from tests.fault.relay.slow_proxy import SlowProxy
 from tests.fault.relay.topics import create_topic, limit_messages
+from tests.integration.relay.command_harness import run_command
 from tests.integration.relay.harness import wait_until
 from tests.integration.relay.relay_process import RelayUnderTest
 
@@ -65,12 +62,12 @@ def test_an_event_too_large_for_its_topic_blocks_its_stream_until_it_is_released
     blocked = _blocked(database)
     wait_until(lambda: relay.metric("relay_blocked_streams") == 1, "it is counted")
     limit_messages(mortal_broker, topic, 1_000_000)
-    released = _release(database, "container/7")
+    released = run_command("release", "container/7", database=database)
     consumer.expect_ledger(database, PROMPTLY_SECONDS)
 
     assert (line["stream"], line["sequence"]) == ("container/7", 3)
     assert blocked == [("container/7", "MSG_SIZE_TOO_LARGE")]
-    assert (released.returncode, released.stderr) == (0, "")
+    assert (released.code, released.err) == (0, "")
     wait_until(lambda: relay.metric("relay_blocked_streams") == 0, "nothing is blocked any more")
 
 
@@ -92,7 +89,7 @@ def test_on_a_quiet_partition_nothing_follows_an_event_that_is_too_large(
     start_relay().wait_for("stream blocked", seconds=RECOVERY_SECONDS)
     applied = consumer.last_of("container/7")
     limit_messages(mortal_broker, topic, 1_000_000)
-    _release(database, "container/7")
+    run_command("release", "container/7", database=database)
     consumer.expect_ledger(database, PROMPTLY_SECONDS)
 
     assert applied <= 1
@@ -150,7 +147,7 @@ def test_events_too_large_for_their_topic_under_load_let_nothing_past_what_faile
     blocked = _blocked(database)
     limit_messages(mortal_broker, topic, 1_000_000)
     for aggregate in _POISONED:
-        _release(database, f"container/{aggregate}")
+        run_command("release", f"container/{aggregate}", database=database)
     total = consumer.expect_ledger(database, RECOVERY_SECONDS)
 
     note(f"{total} events, {len(_POISONED)} too large, {consumer.duplicates} duplicates")
@@ -196,15 +193,3 @@ def _wait_until_blocked(relay: RelayUnderTest, streams: int) -> None:
 def _blocked(database: str) -> list[tuple[str, str]]:
     with psycopg.connect(database) as operator:
         return operator.execute(_BLOCKED).fetchall()
-
-
-def _release(database: str, stream: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "relay", "release", stream],
-        cwd=Path(__file__).parents[3],
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": database},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )

@@ -171,6 +171,25 @@ def test_a_message_too_large_for_its_topic_blocks_its_stream_and_no_other(
     wait_until(lambda: count(database, "outbox") == 0, "the outbox is empty")
 
 
+def test_a_long_backlog_behind_a_message_too_large_holds_up_no_other_stream(
+    database: str, broker: Broker, topic: str, start_relay: StartRelay
+) -> None:
+    large = Event("container:9", 1, topic, padding=3_000)
+    # More than may be under way together.
+    behind = [Event("container:9", sequence, topic) for sequence in range(2, 40)]
+    good = streams_of(topic, streams=3, length=4)
+    limit_messages(broker, topic, 1_000)
+    with psycopg.connect(database) as writer:
+        record(writer, [large, *behind, *good])
+
+    relay = start_relay(RELAY_BATCH_SIZE="5")
+    messages = consume(broker.bootstrap_servers, topic, good)
+
+    expect_every_event_in_order(messages, good)
+    assert relay.wait_for("stream blocked")["stream"] == large.stream
+    wait_until(lambda: count(database, "outbox") == 1 + len(behind), "only the blocked is left")
+
+
 def test_a_batch_of_messages_that_are_all_too_large_blocks_each_of_their_streams(
     database: str, broker: Broker, topic: str, start_relay: StartRelay
 ) -> None:
