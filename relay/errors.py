@@ -7,6 +7,11 @@
 discard the producer, start over.
 """
 
+import psycopg
+from psycopg import errors
+
+NOT_MIGRATED = "the database is not migrated: run python -m migrations first"
+
 
 class RelayError(Exception):
     """Anything of the relay's own."""
@@ -24,3 +29,14 @@ class BrokerTrouble(RelayError):  # noqa: N818 - it tells what happened; nobody 
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+
+
+def describe(error: psycopg.Error) -> str:
+    """Return what PostgreSQL or the connection to it has to say, in one line.
+
+    The text of a failed connection names host and role, never the password.
+    """
+    if isinstance(error, (errors.UndefinedTable, errors.UndefinedColumn)):
+        return NOT_MIGRATED
+    text = error.diag.message_primary or str(error)
+    return " ".join(text.split()) or type(error).__name__

@@ -12,6 +12,8 @@ waits for, and from its one working thread only. A standby that sees the same si
 own clock ends the session; nobody's wall clock has a say in it.
 """
 
+import os
+import socket
 import time
 from datetime import datetime
 
@@ -26,6 +28,12 @@ LOCK = {"class": _LOCK_CLASS, "share": _WHOLE_OUTBOX}
 # Above the longest wait between two statements of a leader that works (two requests to a broker
 # that is away, 3.5 s), and far enough below the 15 s within which a standby is to have taken over.
 _STALE_SECONDS = 8.0
+
+# Who it is, for ``status``: PostgreSQL tells of a session's process only its own backend, and cuts
+# names at 63 bytes.
+_CANDIDATE = "candidate "
+_NAME = "orchestrator-relay "
+CANDIDATE = f"{_CANDIDATE}{socket.gethostname()[:25]}:{os.getpid()}"
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%(class)s, %(share)s)"
 
@@ -85,7 +93,7 @@ def open_session(database_url: str, purpose: str) -> psycopg.Connection:
     session = psycopg.connect(
         database_url,
         autocommit=True,
-        application_name=f"orchestrator-relay {purpose}",
+        application_name=f"{_NAME}{purpose}",
         connect_timeout=3,
         keepalives_idle=5,
         keepalives_interval=2,
@@ -94,6 +102,11 @@ def open_session(database_url: str, purpose: str) -> psycopg.Connection:
     )
     session.execute(_SESSION_SETTINGS)
     return session
+
+
+def process_of(application_name: str) -> str:
+    """Return host and pid of the relay whose candidate's session has this name."""
+    return application_name.removeprefix(_NAME + _CANDIDATE)
 
 
 class Leadership:

@@ -2,13 +2,15 @@
 
 import logging
 import threading
+import time
 
 import psycopg
 import structlog
 
 from relay.backoff import Backoff
+from relay.errors import describe
 from relay.health import Role, Status
-from relay.leadership import Leadership, open_session
+from relay.leadership import CANDIDATE, Leadership, open_session
 from relay.metrics import Metrics
 from relay.settings import Settings
 from relay.shutdown import Shutdown
@@ -19,6 +21,8 @@ from relay.watchers import BrokerWatcher, DatabaseWatcher
 
 # A leader's end is noticed this soon; the promise is 5 s.
 _STANDBY_POLL_SECONDS = 0.5
+# A session that ended before this has mended nothing: the pause before the next one grows.
+_LASTED_SECONDS = 5.0
 
 
 class RelayProcess:
@@ -53,14 +57,17 @@ class RelayProcess:
             watcher.start()
         backoff = Backoff()
         while not self._shutdown.requested:
+            began = time.monotonic()
             try:
-                self._serve(backoff)
+                self._serve()
             except psycopg.Error as exc:
-                self._log.warning("session lost", error=str(exc).strip(), kind=type(exc).__name__)
+                self._log.warning("session lost", error=describe(exc), kind=type(exc).__name__)
             except Exception:  # noqa: BLE001 - see below; the traceback is logged
                 # Whatever it is, the rows are still there: a fresh start beats a dead relay.
                 self._log.exception("term failed")
             self._leave_office()
+            if time.monotonic() - began >= _LASTED_SECONDS:
+                backoff.reset()
             self._shutdown.wait(backoff.next())
 
     def stop(self) -> None:
@@ -68,9 +75,9 @@ class RelayProcess:
         self._shutdown.request()
         self._wakeup.wake()
 
-    def _serve(self, backoff: Backoff) -> None:
-        with open_session(self._settings.database_url, "leader or standby") as session:
-            if not self._stand_by(Leadership(session), backoff):
+    def _serve(self) -> None:
+        with open_session(self._settings.database_url, CANDIDATE) as session:
+            if not self._stand_by(Leadership(session)):
                 return
             self._status.role = Role.LEADER
             self._metrics.leader.set(1)
@@ -88,16 +95,14 @@ class RelayProcess:
                 client_log=self._client_log,
             ).serve()
 
-    def _stand_by(self, leadership: Leadership, backoff: Backoff) -> bool:
+    def _stand_by(self, leadership: Leadership) -> bool:
         """Wait for the lock; return False when the process is to end first."""
         while not leadership.try_acquire():
-            backoff.reset()
             if self._status.role is not Role.STANDBY:
                 self._status.role = Role.STANDBY
                 self._log.info("standing by")
             if self._shutdown.wait(_STANDBY_POLL_SECONDS):
                 return False
-        backoff.reset()
         return not self._shutdown.requested
 
     def _leave_office(self) -> None:

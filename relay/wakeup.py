@@ -10,6 +10,7 @@ import threading
 import psycopg
 import structlog
 
+from relay.errors import describe
 from relay.leadership import open_session
 from relay.shutdown import Shutdown
 
@@ -46,7 +47,7 @@ class WakeUp(threading.Thread):
             try:
                 self._listen()
             except psycopg.Error as exc:
-                self._log.warning("notifications lost", error=str(exc).strip())
+                self._log.warning("notifications lost", error=describe(exc))
                 self._shutdown.wait(_RECONNECT_SECONDS)
         self.wake()
 

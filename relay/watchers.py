@@ -12,6 +12,7 @@ import psycopg
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from relay.errors import describe
 from relay.health import Status
 from relay.leadership import open_session
 from relay.metrics import Metrics
@@ -64,8 +65,7 @@ class DatabaseWatcher(threading.Thread):
                 with open_session(self._settings.database_url, "watcher") as session:
                     self._watch(session)
             except psycopg.Error as exc:
-                # The text of a failed connection names host and role, never the password.
-                self._status.database = str(exc).strip() or type(exc).__name__
+                self._status.database = describe(exc)
                 self._shutdown.wait(_INTERVAL_SECONDS)
 
     def _watch(self, session: psycopg.Connection) -> None:

@@ -61,6 +61,14 @@ def new_database(postgres: DatabaseServer) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture
+def bare_database(postgres: DatabaseServer) -> Iterator[str]:
+    """The URL of a database that nobody migrated, for this test alone."""
+    name = _unique("bare")
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
 def database(new_database: Callable[[], str]) -> str:
     """The URL of a migrated, empty database for this test alone."""
     return new_database()

@@ -20,6 +20,10 @@ def main() -> int:
             _say(f"Serving at {stack.api.url} as user {stack.settings['DEV_USER_ID']}:")
             _say(f"  curl {stack.api.url}/api/images")
             _say(f"Events: Kafka at {stack.bootstrap_servers}, topic container-lifecycle")
+            _say("Operators' commands, in another terminal:")
+            for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
+                _say(f"  export {name}='{stack.settings[name]}'")
+            _say(f"  {sys.executable} -m relay status")
             _say("Ctrl-C ends it.")
             signal.pthread_sigmask(signal.SIG_BLOCK, ends)
             signal.sigwait(ends)

@@ -12,6 +12,8 @@ SELECT blocked.stream,
        events.sequence,
        blocked.event_id::text,
        blocked.code,
+       events.topic,
+       octet_length(events.payload),
        blocked.blocked_at,
        count(outbox.id) FILTER (WHERE outbox.event_id <> blocked.event_id),
        blocked.detail
@@ -38,8 +40,9 @@ class Blocked:
         settings = read_only(DatabaseSettings, environment)
         with command_session(settings.database_url) as session:
             rows = session.execute(_LIST).fetchall()
-        for stream, sequence, event_id, code, since, behind, detail in rows:
+        for stream, sequence, event_id, code, topic, size, since, behind, detail in rows:
             say(
                 f"stream={stream} sequence={sequence} event_id={event_id} code={code}"
-                f" since={moment(since)} behind={behind} detail={detail}"
+                f" topic={topic} bytes={size} since={moment(since)} behind={behind}"
+                f" detail={detail}"
             )

@@ -16,7 +16,7 @@ from datetime import datetime
 
 import psycopg
 
-from relay.commands.errors import CommandError
+from relay.commands.errors import CommandError, Refused
 from relay.commands.interruption import Interruption
 from relay.commands.output import moment, say
 from relay.commands.session import command_session, database_errors, only_row
@@ -25,6 +25,8 @@ from relay.settings import DatabaseSettings, read_only
 _PAGE = 500
 # About so many events go in one transaction; a stream that is longer is one by itself.
 _CHUNK = 5_000
+
+_IS_PAST = "SELECT %(before)s <= clock_timestamp()"
 
 # Only candidates, so that the statement is bounded whatever it finds; _OVER decides.
 _LIST = """
@@ -83,6 +85,7 @@ class Prune:
         """Remove them, chunk by chunk; what was removed before an error stays removed.
 
         Raises:
+            Refused: The moment lies in the future, by the database's clock.
             Failed: The database did not do all of it.
             Interrupted: A signal came between two chunks.
             SettingsError: ``DATABASE_URL`` is missing or malformed.
@@ -96,6 +99,9 @@ class Prune:
             return f"{streams} streams with {events} events {done} so far"
 
         with Interruption() as interruption, command_session(settings.database_url) as session:
+            (is_past,) = only_row(session.execute(_IS_PAST, {"before": self.before}))
+            if not is_past:
+                raise Refused("--before is in the future")
             between_steps = interruption.between_steps(lambda: f"prune: {so_far()}")
             try:
                 with database_errors():

@@ -8,6 +8,7 @@ from psycopg import errors
 from psycopg.rows import TupleRow
 
 from relay.commands.errors import Failed
+from relay.errors import NOT_MIGRATED, describe
 from relay.leadership import open_session
 from relay.wakeup import CHANNEL
 
@@ -32,7 +33,7 @@ def command_session(database_url: str) -> Iterator[psycopg.Connection]:
     try:
         session = open_session(database_url, "command")
     except psycopg.Error as exc:
-        raise Failed(f"the database cannot be reached: {_one_line(exc)}") from exc
+        raise Failed(f"the database cannot be reached: {describe(exc)}") from exc
     with session, database_errors():
         session.execute(_LIMITS)
         yield session
@@ -48,9 +49,9 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except (errors.UndefinedTable, errors.UndefinedColumn) as exc:
-        raise Failed("the database is not migrated: run python -m migrations first") from exc
+        raise Failed(NOT_MIGRATED) from exc
     except psycopg.Error as exc:
-        raise Failed(f"the database failed: {_one_line(exc)}") from exc
+        raise Failed(f"the database failed: {describe(exc)}") from exc
 
 
 def wake_leader(session: psycopg.Connection) -> None:
@@ -65,8 +66,3 @@ def only_row(cursor: psycopg.Cursor[TupleRow]) -> TupleRow:
     if row is None:
         raise psycopg.DataError("a statement that always returns a row returned none")
     return row
-
-
-def _one_line(error: psycopg.Error) -> str:
-    text = error.diag.message_primary or str(error)
-    return " ".join(text.split()) or type(error).__name__

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from relay.commands.output import moment, say
 from relay.commands.session import command_session, only_row
-from relay.leadership import LOCK
+from relay.leadership import LOCK, process_of
 from relay.settings import DatabaseSettings, read_only
 
 # Of other roles' sessions only pg_read_all_stats sees more than pid and application name.
@@ -69,20 +69,20 @@ class Status:
 
 
 def _describe(
-    pid: int,
+    backend: int,
     address: str | None,
     started_at: datetime | None,
     active_at: datetime | None,
     idle_seconds: float | None,
     application: str,
 ) -> str:
-    """Return the leader's line; the name stands last, for it has blanks."""
+    """Return the leader's line."""
     if started_at is None or active_at is None or idle_seconds is None:
         client, since, active, idle = ("unknown",) * 4
     else:
         client = address or "local"
         since, active, idle = moment(started_at), moment(active_at), f"{idle_seconds:.3f}"
     return (
-        f"leader pid={pid} client={client} session_since={since} last_active={active}"
-        f" idle_seconds={idle} application={application}"
+        f"leader relay={process_of(application)} backend={backend} client={client}"
+        f" session_since={since} last_active={active} idle_seconds={idle}"
     )

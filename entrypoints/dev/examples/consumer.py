@@ -38,6 +38,8 @@ State = Mapping[str, Any]
 
 _log = logging.getLogger("consumer")
 
+_REQUIRED = ("KAFKA_BOOTSTRAP_SERVERS", "ORCHESTRATOR_URL")
+
 # What events and the REST api both call by these names.
 _CURRENT = ("status", "container_id", "host", "container_ip", "external_port", "app_hostname")
 
@@ -203,6 +205,9 @@ def main() -> None:
     parser.add_argument("--group", required=True)
     parser.add_argument("--store", required=True, help="an SQLite file")
     arguments = parser.parse_args()
+    missing = [name for name in _REQUIRED if not os.environ.get(name)]
+    if missing:
+        parser.error(f"not set: {', '.join(missing)}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,8 +7,8 @@ once a second, at the end of a statement.
 from dataclasses import dataclass
 
 import psycopg
-import pytest
 
+from tests.conftest import unavailable
 from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.recording import write
@@ -46,11 +46,11 @@ class TrickleCost:
 
 
 def require_counts_of_sessions(database: str) -> None:
-    """Skip the test on a server that does not count by session."""
+    """Skip the test on a server that does not count by session; ours does."""
     with psycopg.connect(database) as connection:
         version = connection.info.server_version
     if version < _COUNTED_SINCE:
-        pytest.skip(f"PostgreSQL {version // 10_000} counts no buffers by session: 18 does")
+        unavailable(f"PostgreSQL {version // 10_000} counts no buffers by session: 18 does")
 
 
 def cost_of_a_trickle(

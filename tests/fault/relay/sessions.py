@@ -2,7 +2,7 @@
 
 import psycopg
 
-LEADER = "orchestrator-relay leader or standby"
+LEADER = "orchestrator-relay candidate %"
 WAKEUP = "orchestrator-relay wakeup"
 WATCHER = "orchestrator-relay watcher"
 WRITER = "fault suite writer"
@@ -12,6 +12,11 @@ _END = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend'
   AND pid <> pg_backend_pid() AND application_name LIKE %(name)s
+"""
+_LISTENS = """
+SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = %(name)s AND state = 'idle'
+  AND query LIKE 'LISTEN %%'
 """
 _LEADER_PID = """
 SELECT pid FROM pg_locks
@@ -26,6 +31,12 @@ def end_sessions(database: str, name: str) -> int:
         row = operator.execute(_END, {"name": name}).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def is_listening(database: str) -> bool:
+    """Return whether a relay's session has asked for notifications, and waits for them."""
+    with psycopg.connect(database) as operator:
+        return operator.execute(_LISTENS, {"name": WAKEUP}).fetchone() is not None
 
 
 def leader_pid(database: str) -> int | None:

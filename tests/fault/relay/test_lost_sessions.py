@@ -1,18 +1,24 @@
 """Database sessions end while the relay works: the leader's, the one that listens, all of them."""
 
+import time
+from statistics import median
+
 import pytest
 
 from entrypoints.dev.kafka import Broker
 from tests.fault.conftest import Note
-from tests.fault.lengths import RECOVERY_SECONDS
+from tests.fault.lengths import PROMPTLY_SECONDS, RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.recording import prepare_streams, write
-from tests.fault.relay.sessions import EVERYBODY, LEADER, WAKEUP, end_sessions
+from tests.fault.relay.sessions import EVERYBODY, LEADER, WAKEUP, end_sessions, is_listening
 from tests.fault.relay.sockets import wait_until_messages_are_in_flight
 from tests.integration.relay.harness import wait_until
 
 pytestmark = pytest.mark.broker
+
+# RELAY_POLL_SECONDS unless told otherwise.
+_POLL_SECONDS = 1.0
 
 
 def test_the_leaders_session_ends_with_messages_in_flight(
@@ -86,11 +92,15 @@ def test_without_notifications_the_poll_finds_everything(
     with start_writers(events=500, per_second=300, notify=False) as writers:
         writers.wait_until_ended()
 
-    consumer.expect_ledger(database, RECOVERY_SECONDS)
+    consumer.expect_ledger(database, PROMPTLY_SECONDS)
 
 
 def test_the_session_that_listens_ends_and_comes_back(
-    database: str, topic: str, consumer: FollowingConsumer, start_relay: StartRelay
+    database: str,
+    topic: str,
+    consumer: FollowingConsumer,
+    start_relay: StartRelay,
+    note: Note,
 ) -> None:
     prepare_streams(database, 1)
     relay = start_relay()
@@ -102,4 +112,18 @@ def test_the_session_that_listens_ends_and_comes_back(
         relay.wait_for("notifications lost", after=lines)
         consumer.wait_for(ended, RECOVERY_SECONDS)
 
+    wait_until(lambda: is_listening(database), "it listens again")
+    latencies = [_seconds_to_arrive(database, topic, consumer) for _ in range(7)]
+
     consumer.expect_ledger(database, RECOVERY_SECONDS)
+    note(f"{median(latencies):.3f} s from write to consumer, a poll alone takes {_POLL_SECONDS:g}")
+    # Each is written just after the one before arrived, when the poll has all of its time to go.
+    assert median(latencies) < _POLL_SECONDS / 2
+
+
+def _seconds_to_arrive(database: str, topic: str, consumer: FollowingConsumer) -> float:
+    wanted = consumer.applied + 1
+    began = time.monotonic()
+    write(database, topic, 1)
+    consumer.wait_for(wanted, RECOVERY_SECONDS)
+    return time.monotonic() - began

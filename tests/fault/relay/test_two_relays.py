@@ -21,6 +21,8 @@ pytestmark = pytest.mark.broker
 
 _AFTER_KILL_SECONDS = 5.0
 _AFTER_HANG_SECONDS = 15.0
+# Of each stream one event is in flight at a time, so few streams are few bytes.
+_MANY_STREAMS = 200
 
 
 def start_two(start_relay: StartRelay, **of_the_leader: str) -> tuple[RelayUnderTest, ...]:
@@ -102,9 +104,13 @@ def test_a_zombie_with_messages_in_flight_only_repeats_what_is_dropped(
     note: Note,
 ) -> None:
     zombie, heir = start_two(start_relay)
-    with start_writers(events=5_000) as writers:
-        consumer.wait_for(100, RECOVERY_SECONDS)
-        mortal_broker.freeze()
+    with start_writers(streams=_MANY_STREAMS, events=500) as writers:
+        writers.wait_until_ended()
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    # With nothing in flight: what is sent from now on stays unread.
+    mortal_broker.freeze()
+    with start_writers(streams=_MANY_STREAMS, events=4_500) as writers:
         wait_until_messages_are_in_flight(mortal_broker)
         zombie.pause()
         heir.wait_for("leading")

@@ -54,6 +54,10 @@ class RelayUnderTest:
             self._process.stdout.close()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the process is there; a paused one is."""
         return self._process.poll() is None

@@ -33,7 +33,7 @@ StartRelay = Callable[..., RelayUnderTest]
 _OBSERVED_SECONDS = 3.0
 _END_LEADER = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'orchestrator-relay leader or standby'
+WHERE datname = current_database() AND application_name LIKE 'orchestrator-relay candidate %'
 """
 
 

@@ -243,3 +243,14 @@ def test_a_moment_without_an_offset_or_none_at_all_is_refused(database: str, bef
 
     expect_one_line(ended, 2, "--before", "is not a time with an offset")
     assert contents(database) == contents_before
+
+
+def test_a_moment_in_the_future_is_refused(database: str) -> None:
+    record(database, *over(1))
+    contents_before = contents(database)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+
+    ended = prune(database, before=tomorrow.isoformat())
+
+    expect_one_line(ended, 2, "--before is in the future")
+    assert contents(database) == contents_before

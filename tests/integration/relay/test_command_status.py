@@ -1,6 +1,7 @@
 """``status`` and ``blocked``: what an operator sees, with the database alone."""
 
 import re
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +21,7 @@ from tests.integration.relay.harness import RelayUnderTest
 
 _LEADERS_PID = """
 SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'orchestrator-relay leader or standby'
+WHERE datname = current_database() AND application_name LIKE 'orchestrator-relay candidate %'
 """
 
 
@@ -53,18 +54,19 @@ def test_status_tells_what_is_pending_and_how_far_the_ledger_can_be_read(databas
 
 @pytest.mark.broker
 def test_status_tells_who_leads(database: str, start_relay: Callable[..., RelayUnderTest]) -> None:
-    start_relay().wait_for("leading")
+    relay = start_relay()
+    relay.wait_for("leading")
 
     ended = run_command("status", database=database)
 
     with psycopg.connect(database) as connection:
         pids = [str(pid) for (pid,) in connection.execute(_LEADERS_PID)]
-    assert pids == [ended.values["pid"]]
+    assert pids == [ended.values["backend"]]
     line = ended.out.splitlines()[0]
     moment = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
     assert re.fullmatch(
-        rf"leader pid=\d+ client=\S+ session_since={moment} last_active={moment}"
-        r" idle_seconds=\d+\.\d{3} application=orchestrator-relay leader or standby",
+        rf"leader relay={re.escape(socket.gethostname()[:25])}:{relay.pid} backend=\d+ client=\S+"
+        rf" session_since={moment} last_active={moment} idle_seconds=\d+\.\d{{3}}",
         line,
     )
 
@@ -81,6 +83,7 @@ def test_blocked_lists_a_line_a_stream_with_how_many_wait_behind(database: str) 
     assert (ended.code, ended.err) == (0, "")
     assert re.fullmatch(
         rf"stream=container/1 sequence=1 event_id={events[0].event_id} code=MSG_SIZE_TOO_LARGE"
+        rf" topic={events[0].topic} bytes={len(events[0].payload)}"
         r" since=\S+Z behind=2 detail=too large",
         first,
     )

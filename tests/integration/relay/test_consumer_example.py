@@ -255,6 +255,23 @@ def test_a_consumer_that_was_killed_goes_on_where_its_store_is(
     assert _history(tmp_path, "container/1") == [1, 2, 3]
 
 
+def test_missing_variables_are_named_in_one_line(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(_SCRIPT), "--group", "g", "--store", str(tmp_path / "s"), "topic"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_SECONDS,
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].endswith(
+        "error: not set: KAFKA_BOOTSTRAP_SERVERS, ORCHESTRATOR_URL"
+    )
+    assert not (tmp_path / "s").exists()
+
+
 def _event_id(container: int, sequence: int) -> str:
     return str(uuid.UUID(int=container * 1_000_000 + sequence))
 

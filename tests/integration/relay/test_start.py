@@ -5,11 +5,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from migrations.runner import migrate
 from tests.integration.relay.conftest import Broker
 from tests.integration.relay.harness import (
     RelayUnderTest,
@@ -91,3 +94,28 @@ def test_health_and_metrics_are_served(
     assert relay.metric("relay_commit_to_ack_seconds_count") == 12
     wait_until(lambda: relay.metric("relay_pending_events") == 0, "the backlog is measured")
     assert relay.metric("relay_oldest_pending_age_seconds") == 0
+
+
+@pytest.mark.broker
+def test_a_database_that_is_not_migrated_is_named_and_waited_for(
+    bare_database: str, start_relay: Callable[..., RelayUnderTest]
+) -> None:
+    relay = start_relay(DATABASE_URL=bare_database)
+
+    wait_until(lambda: len(_tries(relay)) >= 5, "it tried five times")
+    wait_until(lambda: "python -m migrations" in relay.get("/readyz")[1], "readiness says why")
+    tries = _tries(relay)
+    assert "python -m migrations" in tries[0]["error"]
+    # Half of 0.2, 0.4, 0.8 and 1.6 s, as far as the jitter may shorten the growing pauses.
+    assert _moment(tries[4]) - _moment(tries[0]) >= timedelta(seconds=1.5)
+
+    migrate(bare_database)
+    wait_until(relay.ready, "the relay is ready")
+
+
+def _tries(relay: RelayUnderTest) -> list[dict[str, Any]]:
+    return [line for line in relay.lines if line["event"] == "session lost"]
+
+
+def _moment(line: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(line["timestamp"])
