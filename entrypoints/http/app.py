@@ -30,6 +30,9 @@ from entrypoints.http.problems import (
 from entrypoints.http.request_ids import RequestIdMiddleware
 from entrypoints.settings import Settings
 
+# With the grace that requests have before, below the 5 s in which a process has to end.
+_UPLOADS_END_SECONDS = 2.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -78,6 +81,8 @@ def create_app(api: Api, settings: Settings) -> Starlette:
         api.notifier().start()
         api.listener().start()
         yield
+        # uvicorn has cancelled them, and ends the process as soon as this returns.
+        await images.uploads_ended(_UPLOADS_END_SECONDS)
         task.cancel()
         await asyncio.to_thread(api.listener().close)
         await asyncio.to_thread(api.notifier().close)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from functools import partial
 from http import HTTPStatus
+from pathlib import Path
+from typing import Any
 
-import anyio.to_thread
 from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,6 +26,7 @@ from entrypoints.http.outcome_waiter import OutcomeWaiter, Verdict
 from entrypoints.http.problems import RequestProblem
 from entrypoints.http.requests import path_id, wait_seconds
 from entrypoints.http.responses import json_response
+from entrypoints.http.threads import run_to_its_end
 from entrypoints.http.upload_form import image_spec, received_form
 
 # Extracting is disk and CPU: more at once would only make each of them slower.
@@ -54,7 +57,7 @@ class ImageEndpoints:
         self._store = store
         self._max_upload_bytes = max_upload_bytes
         self._extractions = CapacityLimiter(CONCURRENT_EXTRACTIONS)
-        self._uploads = 0
+        self._uploads: set[asyncio.Task[Any]] = set()
 
     def routes(self) -> list[Route]:
         return [
@@ -69,39 +72,37 @@ class ImageEndpoints:
             Route("/api/images/{id}/containers", self._containers, methods=["GET"]),
         ]
 
+    async def uploads_ended(self, seconds: float) -> None:
+        """Wait until no upload is received or extracted, `seconds` at most."""
+        if self._uploads:
+            await asyncio.wait(self._uploads, timeout=seconds)
+
     async def _create(self, request: Request) -> Response:
         """201 with the image `building`; its archive is stored, its build queued."""
         user_id = self._authenticator.user_id(request)
-        if self._uploads >= CONCURRENT_UPLOADS:
+        if len(self._uploads) >= CONCURRENT_UPLOADS:
             raise RequestProblem(
                 HTTPStatus.TOO_MANY_REQUESTS, "too-many-uploads", "too many uploads at once"
             )
-        self._uploads += 1
         archive = self._store.incoming()
+        this = asyncio.current_task()
+        assert this is not None  # noqa: S101 - for mypy: a coroutine runs in a task
+        self._uploads.add(this)
         try:
             form = await received_form(request, archive, self._max_upload_bytes)
             spec = image_spec(form, user_id)
             command = UploadImage(spec, archive, request.state.request_id)
-            # Shielded: a request that is cancelled must not leave a half-extracted folder to a
-            # thread that nobody waits for.
-            image_id = await asyncio.shield(self._store_upload(command))
-        except asyncio.CancelledError:
-            # The process ends, and an extraction may be in the midst of it: one that meets the end
-            # of its archive refuses it and clears up after itself.
-            with contextlib.suppress(FileNotFoundError):
-                os.truncate(archive, 0)
-            raise
+            image_id = await run_to_its_end(
+                partial(self._upload.handle, command),
+                limiter=self._extractions,
+                hurry=partial(_cut_short, archive),
+            )
         finally:
-            self._uploads -= 1
-            await run_in_threadpool(self._store.discard, archive)
+            await run_to_its_end(partial(self._store.discard, archive))
+            self._uploads.discard(this)
         view = await run_in_threadpool(self._reader.image, user_id, image_id)
         location = {"Location": f"/api/images/{image_id}"}
         return json_response(view, HTTPStatus.CREATED, location)
-
-    async def _store_upload(self, command: UploadImage) -> int:
-        return await anyio.to_thread.run_sync(
-            self._upload.handle, command, limiter=self._extractions
-        )
 
     async def _list(self, request: Request) -> Response:
         user_id = self._authenticator.user_id(request)
@@ -141,3 +142,9 @@ class ImageEndpoints:
 
     def _addressed(self, request: Request) -> tuple[str, int]:
         return self._authenticator.user_id(request), path_id(request, "id", "image")
+
+
+def _cut_short(archive: Path) -> None:
+    """Let an extraction meet the end of its archive: it refuses it and clears up after itself."""
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(archive, 0)

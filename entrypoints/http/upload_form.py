@@ -6,11 +6,11 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from adapters.multipart.form_parser import GuardedFormParser, ParsedForm
@@ -20,6 +20,7 @@ from domain.image import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits, checked_container_port, parsed_cpu
 from domain.names import checked_hostname, checked_image_name, checked_tag
 from entrypoints.http.problems import RequestProblem
+from entrypoints.http.threads import run_to_its_end
 
 # The most bytes that each text field may have; grammars are checked afterwards.
 TEXT_FIELDS = {
@@ -73,8 +74,8 @@ async def received_form(request: Request, target: Path, max_upload_bytes: int) -
     chunks = aiter(request.stream())
     try:
         async for data in _gathered(chunks):
-            await run_in_threadpool(parser.feed, data)
-        return await run_in_threadpool(parser.finish)
+            await run_to_its_end(partial(parser.feed, data))
+        return await run_to_its_end(parser.finish)
     except UploadRejected:
         parser.abort()
         await _drain(chunks)
