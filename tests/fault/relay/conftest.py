@@ -1,7 +1,7 @@
 """One broker for all faults, a relay, and a consumer that holds what arrives against the ledger.
 
-The broker has a listener behind a proxy and one with TLS and passwords beside the plain one. Tests
-kill and freeze it; whoever comes next finds it running.
+The broker has listeners behind two proxies and one with TLS and passwords, beside the plain one.
+Tests kill and freeze it; whoever comes next finds it running.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from entrypoints.dev.kafka_listeners import Listener, SecureListener, secure_lis
 from tests.conftest import unavailable
 from tests.fault.lengths import TEST_SECONDS
 from tests.fault.relay.following_consumer import FollowingConsumer
+from tests.fault.relay.gated_proxy import GatedProxy
 from tests.fault.relay.slow_proxy import SlowProxy
 from tests.fault.relay.writers import Writers
 from tests.integration.relay.relay_process import RelayUnderTest
@@ -56,6 +57,13 @@ def proxy() -> Iterator[SlowProxy]:
 
 
 @pytest.fixture(scope="session")
+def gates() -> Iterator[GatedProxy]:
+    """The way into the broker with gates for events and for the answers to them."""
+    with GatedProxy() as gates:
+        yield gates
+
+
+@pytest.fixture(scope="session")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> SecureListener:
     """The way into the broker that asks for a password, over TLS."""
     try:
@@ -65,15 +73,17 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> SecureListener:
 
 
 @pytest.fixture(scope="session")
-def fault_broker(proxy: SlowProxy, secure: SecureListener) -> Iterator[Broker]:
+def fault_broker(proxy: SlowProxy, gates: GatedProxy, secure: SecureListener) -> Iterator[Broker]:
     """The broker behind `mortal_broker`, whatever the last test left of it."""
     slow = Listener("SLOW", advertised_port=proxy.port)
+    gated = Listener("GATED", advertised_port=gates.port)
     try:
-        broker = Broker(listeners=[slow, secure])
+        broker = Broker(listeners=[slow, gated, secure])
     except BrokerUnavailableError as error:
         unavailable(str(error))
     with broker:
         proxy.lead_to(broker.address_of(slow))
+        gates.lead_to(broker.address_of(gated))
         yield broker
         # Its data goes with it: time to close the logs of every test's topic would be wasted.
         broker.kill()
