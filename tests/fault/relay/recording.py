@@ -21,12 +21,15 @@ CREATE TABLE IF NOT EXISTS aggregates (
 )
 """
 _ADD_AGGREGATES = """
-INSERT INTO aggregates (id) SELECT generate_series(1, %(streams)s) ON CONFLICT (id) DO NOTHING
+INSERT INTO aggregates (id) SELECT generate_series(%(first)s::int, %(last)s::int)
+ON CONFLICT (id) DO NOTHING
 """
 _RAISE = """
 UPDATE aggregates SET sequence = sequence + %(events)s WHERE id = %(id)s RETURNING sequence
 """
-_RAISE_MANY = "UPDATE aggregates SET sequence = %(length)s WHERE id <= %(streams)s"
+_RAISE_MANY = """
+UPDATE aggregates SET sequence = %(length)s WHERE id BETWEEN %(first)s AND %(last)s
+"""
 _NOTIFY = "NOTIFY orchestrator_outbox"
 
 # Rows in bulk, in the order of their sequences within each stream.
@@ -36,7 +39,8 @@ WITH made AS MATERIALIZED (
            'container/' || aggregate AS stream,
            sequence,
            (aggregate / 4)::text AS key
-    FROM generate_series(1, %(length)s) AS sequence, generate_series(1, %(streams)s) AS aggregate
+    FROM generate_series(1, %(length)s) AS sequence,
+         generate_series(%(first)s::int, %(last)s::int) AS aggregate
     ORDER BY sequence, aggregate
 ), recorded AS (
     INSERT INTO events (event_id, stream, sequence, type, user_id, image_id, topic, key, payload,
@@ -53,11 +57,11 @@ SELECT event_id, %(topic)s, key, stream, sequence, 0 FROM made ORDER BY sequence
 """
 
 
-def prepare_streams(database: str, streams: int) -> None:
-    """Make sure that aggregates 1 to ``streams`` exist; a stream is ``container/ID``."""
+def prepare_streams(database: str, streams: int, *, first: int = 1) -> None:
+    """Make sure that so many aggregates exist from ``first`` on; a stream is ``container/ID``."""
     with psycopg.connect(database) as connection:
         connection.execute(_CREATE_AGGREGATES)
-        connection.execute(_ADD_AGGREGATES, {"streams": streams})
+        connection.execute(_ADD_AGGREGATES, {"first": first, "last": first + streams - 1})
 
 
 def raise_and_record(
@@ -100,10 +104,11 @@ def write(
         notify(connection)
 
 
-def write_many(database: str, topic: str, streams: int, length: int) -> None:
-    """Record the first ``length`` events of aggregates 1 to ``streams`` in one transaction."""
+def write_many(database: str, topic: str, streams: int, length: int, *, first: int = 1) -> None:
+    """Record the first ``length`` events of aggregates from ``first`` on in one transaction."""
     with writing_session(database) as connection:
-        parameters = {"topic": topic, "streams": streams, "length": length}
+        last = first + streams - 1
+        parameters = {"topic": topic, "first": first, "last": last, "length": length}
         connection.execute(_RAISE_MANY, parameters)
         connection.execute(_RECORD_MANY, parameters)
         connection.commit()

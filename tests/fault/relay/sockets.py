@@ -4,15 +4,26 @@ import functools
 from pathlib import Path
 
 from entrypoints.dev.kafka import Broker
+from tests.fault.relay.recording import prepare_streams, write_many
 from tests.integration.relay.harness import wait_until
 
 # A fetch of the consumer's or a question for metadata is far below; a batch of events far above.
 _A_BATCH_BYTES = 10_000
+# Of each stream one event is in flight at a time, so it takes many. Beyond those of any writers.
+_STREAMS = 400
+_FIRST = 10_001
 
 
-def wait_until_messages_are_in_flight(frozen: Broker) -> None:
-    """Wait until somebody has sent events to a broker that reads none of them."""
-    unread = functools.partial(_unread_bytes, int(frozen.bootstrap_servers.rpartition(":")[2]))
+def freeze_with_messages_in_flight(broker: Broker, database: str, topic: str) -> None:
+    """Stop the broker, and let the relay send events that nobody reads: the first of 400 streams.
+
+    Nothing may be in flight before: the client has few requests under way at a time, and those
+    that the broker has read already would be all of them.
+    """
+    prepare_streams(database, _STREAMS, first=_FIRST)
+    broker.freeze()
+    write_many(database, topic, _STREAMS, 2, first=_FIRST)
+    unread = functools.partial(_unread_bytes, int(broker.bootstrap_servers.rpartition(":")[2]))
     wait_until(lambda: unread() >= _A_BATCH_BYTES, "messages are in flight")
 
 

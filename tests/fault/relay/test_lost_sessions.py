@@ -12,7 +12,7 @@ from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.recording import prepare_streams, write
 from tests.fault.relay.sessions import EVERYBODY, LEADER, WAKEUP, end_sessions, is_listening
-from tests.fault.relay.sockets import wait_until_messages_are_in_flight
+from tests.fault.relay.sockets import freeze_with_messages_in_flight
 from tests.integration.relay.harness import wait_until
 
 pytestmark = pytest.mark.broker
@@ -23,6 +23,7 @@ _POLL_SECONDS = 1.0
 
 def test_the_leaders_session_ends_with_messages_in_flight(
     database: str,
+    topic: str,
     mortal_broker: Broker,
     consumer: FollowingConsumer,
     start_relay: StartRelay,
@@ -30,15 +31,15 @@ def test_the_leaders_session_ends_with_messages_in_flight(
     note: Note,
 ) -> None:
     relay = start_relay()
+    with start_writers(events=200) as writers:
+        writers.wait_until_ended()
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    freeze_with_messages_in_flight(mortal_broker, database, topic)
     with start_writers() as writers:
-        consumer.wait_for(200, RECOVERY_SECONDS)
-        mortal_broker.freeze()
-        try:
-            wait_until_messages_are_in_flight(mortal_broker)
-            ended = end_sessions(database, LEADER)
-            relay.wait_for("session lost")
-        finally:
-            mortal_broker.thaw()
+        ended = end_sessions(database, LEADER)
+        relay.wait_for("session lost")
+        mortal_broker.thaw()
         writers.wait_for_more(200)
 
     events = consumer.expect_ledger(database, RECOVERY_SECONDS)

@@ -8,7 +8,7 @@ from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.slow_proxy import SlowProxy
-from tests.fault.relay.sockets import wait_until_messages_are_in_flight
+from tests.fault.relay.sockets import freeze_with_messages_in_flight
 from tests.integration.relay.harness import count, wait_until
 
 pytestmark = pytest.mark.broker
@@ -46,6 +46,7 @@ def test_sigterm_with_a_broker_that_takes_bytes_slowly(
 
 def test_sigterm_with_messages_in_flight_to_a_broker_that_hangs(
     database: str,
+    topic: str,
     mortal_broker: Broker,
     consumer: FollowingConsumer,
     start_relay: StartRelay,
@@ -53,15 +54,15 @@ def test_sigterm_with_messages_in_flight_to_a_broker_that_hangs(
     note: Note,
 ) -> None:
     relay = start_relay()
+    with start_writers(events=200) as writers:
+        writers.wait_until_ended()
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    freeze_with_messages_in_flight(mortal_broker, database, topic)
     with start_writers() as writers:
-        consumer.wait_for(200, RECOVERY_SECONDS)
-        mortal_broker.freeze()
-        try:
-            wait_until_messages_are_in_flight(mortal_broker)
-            writers.wait_for_more(500)
-            code, seconds = relay.terminate()
-        finally:
-            mortal_broker.thaw()
+        writers.wait_for_more(500)
+        code, seconds = relay.terminate()
+        mortal_broker.thaw()
 
     start_relay()
     events = consumer.expect_ledger(database, RECOVERY_SECONDS)

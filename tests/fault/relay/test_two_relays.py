@@ -13,7 +13,7 @@ from tests.fault.conftest import Note
 from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
-from tests.fault.relay.sockets import wait_until_messages_are_in_flight
+from tests.fault.relay.sockets import freeze_with_messages_in_flight
 from tests.integration.relay.harness import wait_until
 from tests.integration.relay.relay_process import RelayUnderTest
 
@@ -21,8 +21,6 @@ pytestmark = pytest.mark.broker
 
 _AFTER_KILL_SECONDS = 5.0
 _AFTER_HANG_SECONDS = 15.0
-# Of each stream one event is in flight at a time, so few streams are few bytes.
-_MANY_STREAMS = 200
 
 
 def start_two(start_relay: StartRelay, **of_the_leader: str) -> tuple[RelayUnderTest, ...]:
@@ -97,6 +95,7 @@ def test_a_leader_that_hangs_is_followed_within_fifteen_seconds(
 
 def test_a_zombie_with_messages_in_flight_only_repeats_what_is_dropped(
     database: str,
+    topic: str,
     mortal_broker: Broker,
     consumer: FollowingConsumer,
     start_relay: StartRelay,
@@ -104,14 +103,12 @@ def test_a_zombie_with_messages_in_flight_only_repeats_what_is_dropped(
     note: Note,
 ) -> None:
     zombie, heir = start_two(start_relay)
-    with start_writers(streams=_MANY_STREAMS, events=500) as writers:
+    with start_writers(events=500) as writers:
         writers.wait_until_ended()
     consumer.expect_ledger(database, RECOVERY_SECONDS)
 
-    # With nothing in flight: what is sent from now on stays unread.
-    mortal_broker.freeze()
-    with start_writers(streams=_MANY_STREAMS, events=4_500) as writers:
-        wait_until_messages_are_in_flight(mortal_broker)
+    freeze_with_messages_in_flight(mortal_broker, database, topic)
+    with start_writers(events=4_500) as writers:
         zombie.pause()
         heir.wait_for("leading")
 
