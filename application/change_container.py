@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from application.errors import NotFound
+from application.ports import Clock
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.container import Container
 from domain.container_status import ContainerStatus, Desired
 from domain.events import Cause
+from domain.wish import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,9 @@ class ChangeContainer:
 class ChangeContainerHandler:
     """Carries out ChangeContainer; repeating a wish changes nothing."""
 
-    def __init__(self, transactions: TransactionRunner) -> None:
+    def __init__(self, transactions: TransactionRunner, clock: Clock) -> None:
         self._transactions = transactions
+        self._clock = clock
 
     def handle(self, command: ChangeContainer) -> int:
         """Record the wish; returns the generation that a waiter waits for.
@@ -34,22 +37,21 @@ class ChangeContainerHandler:
             NotFound: no such container of this user.
             ContainerRefuses: its state cannot take the wish.
         """
-        return self._transactions.run(lambda uow: _wish(uow, command))
+        return self._transactions.run(lambda uow: self._wish(uow, command))
+
+    def _wish(self, uow: UnitOfWork, command: ChangeContainer) -> int:
+        container = uow.containers.lock(command.container_id)
+        gone = container.status is ContainerStatus.DELETED
+        if container.spec.user_id != command.user_id or gone:
+            raise NotFound("container")
+        if _record(container, command.desired, Wish(Cause.API, command.request_id, self._clock())):
+            uow.containers.save(container)
+        return container.generation
 
 
-def _wish(uow: UnitOfWork, command: ChangeContainer) -> int:
-    container = uow.containers.lock(command.container_id)
-    gone = container.status is ContainerStatus.DELETED
-    if container.spec.user_id != command.user_id or gone:
-        raise NotFound("container")
-    if _record(container, command):
-        uow.containers.save(container)
-    return container.generation
-
-
-def _record(container: Container, command: ChangeContainer) -> bool:
-    if command.desired is Desired.RUNNING:
-        return container.request_start(cause=Cause.API, request_id=command.request_id)
-    if command.desired is Desired.STOPPED:
-        return container.request_stop(cause=Cause.API, request_id=command.request_id)
-    return container.request_delete(cause=Cause.API, request_id=command.request_id)
+def _record(container: Container, desired: Desired, wish: Wish) -> bool:
+    if desired is Desired.RUNNING:
+        return container.request_start(wish)
+    if desired is Desired.STOPPED:
+        return container.request_stop(wish)
+    return container.request_delete(wish)

@@ -17,6 +17,7 @@ from domain.events import Cause
 from domain.image import Image
 from domain.limits import MAX_INSTANCES
 from domain.names import checked_container_name, checked_env, sanitised_container_name
+from domain.wish import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class CreateContainersHandler:
         used = uow.containers.used_slots(image.id)
         build = uow.builds.lock(image.admit_containers(len(used), command.count))
         spec = _spec(uow, image, build, command)
+        wish = Wish(Cause.API, command.request_id, self._clock())
         base_name = command.name or sanitised_container_name(image.spec.name)
         free_slots = [slot for slot in range(1, MAX_INSTANCES + 1) if slot not in used]
         created: list[int] = []
@@ -90,9 +92,7 @@ class CreateContainersHandler:
                 base_name,
                 slot,
                 uow.host_ports.reserve(spec.engine_id, container_id),
-                cause=Cause.API,
-                request_id=command.request_id,
-                now=self._clock(),
+                wish,
             )
             uow.containers.add(container)
             created.append(container_id)
@@ -114,4 +114,5 @@ def _spec(uow: UnitOfWork, image: Image, build: Build, command: CreateContainers
         memory_limit=image.spec.resources.memory,
         env=dict(command.env),
         image_digest=build.docker_image_id,
+        restart_policy=image.spec.restart_policy,
     )

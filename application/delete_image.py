@@ -8,6 +8,7 @@ from application.errors import NotFound
 from application.ports import Clock
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.events import Cause
+from domain.wish import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,6 @@ class DeleteImageHandler:
             if build.is_finished:
                 image.record_build_cancelled(build, now)
         for container in uow.containers.lock_failed_of(image.id):
-            container.request_delete(cause=Cause.API, request_id=command.request_id)
+            container.request_delete(Wish(Cause.API, command.request_id, now))
             uow.containers.save(container)
         uow.images.save(image)

@@ -18,6 +18,7 @@ class CallLimits:
     """Time limits of engine calls, in seconds; a stop may take its grace in addition."""
 
     inspect: float = 10.0
+    list: float = 30.0
     create: float = 30.0
     start: float = 30.0
     stop: float = 10.0

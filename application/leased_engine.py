@@ -6,6 +6,8 @@ the call may take, and a call that is cut off by its limit is over when another 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from application.engine_calls import ContainerOrder
 from application.leases import Lease
 from application.ports import ContainerEngine
@@ -64,6 +66,11 @@ class LeasedEngine:
         """
         seen = self.inspect(container.docker_id or container.name)
         return seen if seen is not None and seen.uid == container.uid else None
+
+    def dated(self, seen: Observation) -> Observation:
+        """Add when the engine started: it tells whether a run ended with the engine."""
+        self._cover(self._engine.limits.inspect)
+        return replace(seen, engine_started_at=self._engine.started_at())
 
     def last_words(self, docker_id: str) -> str:
         """Return the last lines that the container wrote."""

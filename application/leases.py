@@ -76,16 +76,23 @@ class Settlement:
         applied: whether the claimed wish was carried out, so that whoever waits for it is told.
         retry_in_seconds: when to try again; None for not at all (until the next wish).
         counts: whether this was an attempt that failed.
+        keeps_schedule: whether everything stays as it was scheduled before the claim.
     """
 
     applied: bool
     retry_in_seconds: float | None = None
     counts: bool = False
+    keeps_schedule: bool = False
 
     @classmethod
     def done(cls) -> Settlement:
         """The wish was carried out; nothing is left to do."""
         return cls(applied=True)
+
+    @classmethod
+    def looked(cls) -> Settlement:
+        """A look that found nothing to record, or did not succeed: not even time was spent."""
+        return cls(applied=False, keeps_schedule=True)
 
     @classmethod
     def again(cls, seconds: float = 0.0) -> Settlement:

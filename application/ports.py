@@ -99,6 +99,16 @@ class ContainerEngine(Protocol):
     def engine_id(self) -> str:
         """Return the engine's own id, asked afresh: DOCKER_HOST may lead to another one by now."""
 
+    def started_at(self) -> datetime | None:
+        """Return when the engine itself started last, None if it does not tell."""
+
+    def list_ours(self) -> Sequence[Observation]:
+        """Return every container with our installation's label, running or not: all or none.
+
+        Raises:
+            EngineError: the list is not complete, so it says nothing of what it lacks.
+        """
+
     def build(self, order: BuildOrder) -> str:
         """Build an image, writing its log live; returns the Docker image id.
 

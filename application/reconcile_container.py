@@ -15,13 +15,14 @@ from application.bring_up_container import BringUpContainer, Probe, Verdict
 from application.container_outcomes import ContainerOutcomes
 from application.errors import EngineError, EngineExhausted
 from application.leased_engine import LeasedEngine
-from application.leases import Lease, Work
+from application.leases import Lease, Settlement, Work
+from application.observe_container import observe
 from application.ports import Clock, ContainerEngine
 from application.retries import NO_ATTEMPT, settlement_after
 from application.take_down_container import TakeDownContainer
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.container import Container
-from domain.container_status import ContainerStatus
+from domain.restart_policy import RestartBackoff
 
 # A new container that finds no room this often is given up: its slot serves somebody else better.
 EXHAUSTED_ATTEMPTS = 5
@@ -42,6 +43,7 @@ class ReconcileContainer:
 
     Args:
         note_setback: is told what the engine could not do, before it is decided what follows.
+        backoff: how long a container that ended rests before its policy starts it again.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ReconcileContainer:
         bring_up: BringUpContainer,
         take_down: TakeDownContainer,
         note_setback: Callable[[Lease, EngineError], None],
+        backoff: RestartBackoff | None = None,
     ) -> None:
         self._transactions = transactions
         self._engine = engine
@@ -59,6 +62,7 @@ class ReconcileContainer:
         self._bring_up = bring_up
         self._take_down = take_down
         self._note_setback = note_setback
+        self._backoff = backoff or RestartBackoff()
 
     def claim(self, engine_id: str, works: Collection[Work], limit: int) -> list[ContainerClaim]:
         """Claim what is due and show the step that is taken for each."""
@@ -67,7 +71,7 @@ class ReconcileContainer:
             claims = []
             for lease in uow.leases.claim_containers(engine_id, works, limit):
                 container = uow.containers.lock(lease.id)
-                if container.begin():
+                if lease.work is not Work.OBSERVE and container.begin():
                     uow.containers.save(container)
                 claims.append(ContainerClaim(lease, container))
             return claims
@@ -95,14 +99,14 @@ class ReconcileContainer:
         self, claim: ContainerClaim, engine: LeasedEngine, outcomes: ContainerOutcomes
     ) -> Probe | None:
         container = claim.container
-        if container.status is ContainerStatus.DELETING:
+        if claim.lease.work is Work.DELETE:
             self._take_down.delete(engine, outcomes, container)
         elif claim.lease.work is Work.STOP:
             self._take_down.stop(engine, outcomes, container)
         elif claim.lease.work is Work.START:
             return self._bring_up.start(engine, outcomes, container)
         else:
-            self._take_down.observe(engine, outcomes, container)
+            observe(engine, outcomes, container)
         return None
 
     def _guarded(self, claim: ContainerClaim, step: Callable[[], Probe | None]) -> Probe | None:
@@ -116,20 +120,24 @@ class ReconcileContainer:
 
     def _after(self, error: EngineError, claim: ContainerClaim) -> None:
         engine, outcomes = self._tools(claim.lease)
+        if claim.lease.work is Work.OBSERVE and not claim.container.has_new_wish:
+            # Nothing is known, so nothing changes; the next pass looks again.
+            outcomes.settle(Settlement.looked())
+            return
         attempts = claim.lease.attempts
         ceiling = EXHAUSTED_ATTEMPTS if isinstance(error, EngineExhausted) else CREATE_ATTEMPTS
         hopeless = attempts >= ceiling and not isinstance(error, NO_ATTEMPT)
-        if hopeless and claim.container.status is ContainerStatus.CREATING:
+        if hopeless and claim.lease.work is Work.START:
             try:
                 self._bring_up.give_up(engine, outcomes, str(error))
             except EngineError as exc:
                 error = exc
             else:
                 return
-        outcomes.settle(settlement_after(error, attempts))
+        outcomes.postponed(str(error), settlement_after(error, attempts))
 
     def _tools(self, lease: Lease) -> tuple[LeasedEngine, ContainerOutcomes]:
         return (
             LeasedEngine(self._engine, self._transactions, lease),
-            ContainerOutcomes(self._transactions, self._clock, lease),
+            ContainerOutcomes(self._transactions, self._clock, lease, self._backoff),
         )

@@ -7,7 +7,7 @@ from application.container_outcomes import ContainerOutcomes
 from application.errors import EngineTransient
 from application.leased_engine import LeasedEngine
 from domain.container import Container
-from domain.container_status import ContainerStatus
+from domain.observation import Observation
 
 
 class TakeDownContainer:
@@ -22,16 +22,11 @@ class TakeDownContainer:
 
     def stop(self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container) -> None:
         """Stop it and record how its run ended."""
-        seen = engine.look_for(container)
-        if seen is not None and seen.running:
-            engine.stop(seen.docker_id, self._grace)
-            seen = engine.inspect(seen.docker_id)
+        seen, found_ended = self._ended(engine, container)
         if seen is None:
             record_vanished(engine, outcomes, container)
-        elif seen.running:
-            raise EngineTransient("it runs on after a stop")
         else:
-            outcomes.stopped(seen)
+            outcomes.stopped(seen, found_ended=found_ended)
 
     def delete(
         self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
@@ -41,31 +36,27 @@ class TakeDownContainer:
         The end of the run is recorded first: once the container is removed, Docker no longer
         knows when and how it ended.
         """
-        seen = engine.look_for(container)
-        if seen is not None and seen.running:
-            engine.stop(seen.docker_id, self._grace)
-            seen = engine.inspect(seen.docker_id)
+        seen, found_ended = self._ended(engine, container)
         if seen is not None:
-            if seen.running:
-                raise EngineTransient("it runs on after a stop")
             if container.open_run_id is not None:
-                outcomes.run_ended(seen)
+                outcomes.run_ended(seen, found_ended=found_ended)
             engine.remove(seen.docker_id)
         verify_absent(engine, container)
         outcomes.deleted()
 
-    def observe(
-        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
-    ) -> None:
-        """Look afresh and record what differs from what was recorded."""
+    def _ended(self, engine: LeasedEngine, container: Container) -> tuple[Observation | None, bool]:
+        """Make sure that it does not run; tell whether it had ended before we came.
+
+        Raises:
+            EngineTransient: it runs on.
+        """
         seen = engine.look_for(container)
-        if container.status in {ContainerStatus.FAILED, ContainerStatus.DELETED}:
-            outcomes.unchanged()
-        elif seen is None:
-            record_vanished(engine, outcomes, container)
-        elif seen.running:
-            outcomes.running(seen)
-        elif container.status is ContainerStatus.RUNNING:
-            outcomes.exited(seen)
-        else:
-            outcomes.unchanged()
+        if seen is None:
+            return None, False
+        if not seen.running:
+            return engine.dated(seen), True
+        engine.stop(seen.docker_id, self._grace)
+        seen = engine.inspect(seen.docker_id)
+        if seen is not None and seen.running:
+            raise EngineTransient("it runs on after a stop")
+        return seen, False

@@ -78,6 +78,9 @@ class ContainerRepository(Protocol):
     def save(self, container: Container) -> None:
         """Write its state and the events it raised."""
 
+    def is_missing(self, container_id: int) -> bool:
+        """Return whether a complete list of a trusted engine lacked it, the last time one came."""
+
 
 class HostnameRegistry(Protocol):
     """Who owns which hostname; locked before any image."""
@@ -115,6 +118,9 @@ class EngineDirectory(Protocol):
 
     def host(self, engine_id: str) -> str:
         """Return the address under which the external ports of the engine are reached."""
+
+    def request_pass(self, engine_id: str) -> None:
+        """Let the next pass over the engine be due at once."""
 
 
 class LeaseTable(Protocol):

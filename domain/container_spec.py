@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from domain.restart_policy import RestartPolicy
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
@@ -28,3 +30,4 @@ class ContainerSpec:
     memory_limit: str
     env: Mapping[str, str]
     image_digest: str
+    restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE

@@ -15,11 +15,20 @@ from domain.container_spec import ContainerSpec
 from domain.container_status import TRANSITIONS, ContainerStatus, Desired
 from domain.events import Cause, ContainerEvent, ContainerEventType, TimeSource
 from domain.transitions import guard
+from domain.wish import Wish
 
 
 @dataclass(slots=True, eq=False)
 class ContainerState:
-    """What is known of one container; its identity is `id`, in Docker its `uid`."""
+    """What is known of one container; its identity is `id`, in Docker its `uid`.
+
+    Attributes:
+        created_by: who wished it in the first place: a user, or min_instances.
+        open_run_id: the run that was told as started and not yet as stopped.
+        crash_count: ends of runs in a row that the restart policy answered.
+        restart_at: when the policy starts it again; None when it does not, or not any more.
+        restart_cause: why the start that is planned or under way was not wished by anybody.
+    """
 
     id: int
     uid: UUID
@@ -28,11 +37,13 @@ class ContainerState:
     created_at: datetime
     slot: int | None
     external_port: int | None
+    wished_at: datetime
+    wish_cause: Cause
+    request_id: str | None
+    created_by: Cause
     desired: Desired = Desired.RUNNING
     generation: int = 1
     settled_generation: int = 0
-    wish_cause: Cause = Cause.API
-    request_id: str | None = None
     status: ContainerStatus = ContainerStatus.CREATING
     status_reason: str | None = None
     docker_id: str | None = None
@@ -45,14 +56,20 @@ class ContainerState:
     exit_code: int | None = None
     oom_killed: bool | None = None
     restart_count: int = 0
+    crash_count: int = 0
+    restart_at: datetime | None = None
+    restart_cause: Cause | None = None
     last_log_lines: str | None = None
     sequence: int = 0
     last_occurred_at: datetime | None = None
     events: list[ContainerEvent] = field(default_factory=list)
 
-    def _wish(self, desired: Desired, cause: Cause, request_id: str | None) -> None:
-        self.desired, self.wish_cause, self.request_id = desired, cause, request_id
+    def _wish(self, desired: Desired, wish: Wish) -> None:
+        self.desired, self.wish_cause = desired, wish.cause
+        self.request_id, self.wished_at = wish.request_id, wish.at
         self.generation += 1
+        # What happened before says nothing of what is wished now.
+        self.crash_count, self.restart_at, self.restart_cause = 0, None, None
 
     def _move(self, to: ContainerStatus) -> ContainerStatus:
         previous = self.status

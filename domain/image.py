@@ -18,6 +18,7 @@ from domain.build import Build
 from domain.errors import ImageHasLiveContainers, ImageNotUsable
 from domain.events import Cause, ImageEvent, ImageEventType
 from domain.limits import InstanceLimits, ResourceLimits
+from domain.restart_policy import RestartPolicy
 from domain.transitions import Table, guard
 
 
@@ -51,6 +52,7 @@ class ImageSpec:
 
     Attributes:
         container_port: the port that the app listens on inside its container.
+        restart_policy: of the containers that are made from it.
     """
 
     user_id: str
@@ -60,6 +62,7 @@ class ImageSpec:
     container_port: int
     instances: InstanceLimits
     resources: ResourceLimits
+    restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE
 
 
 @dataclass(slots=True, eq=False)

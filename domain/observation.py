@@ -19,6 +19,7 @@ class Observation:
         started_at: Docker's StartedAt of the present or last run, None if it never ran.
         finished_at: Docker's FinishedAt of the last run, None while it runs or never ran.
         exit_code: of the last run, None while it runs or never ran.
+        engine_started_at: when the engine itself started last, None if it was not asked.
     """
 
     docker_id: str
@@ -32,6 +33,7 @@ class Observation:
     exit_code: int | None
     oom_killed: bool
     container_ip: str | None
+    engine_started_at: datetime | None = None
 
     @property
     def run_id(self) -> UUID | None:

@@ -7,6 +7,7 @@ pools and threads are opened and closed by the process that owns them (`entrypoi
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -16,7 +17,9 @@ from dependency_injector import containers, providers
 from adapters.archive.build_context_extractor import BuildContextExtractor
 from adapters.archive.limits import ArchiveLimits
 from adapters.docker.container_engine import DockerContainerEngine
+from adapters.docker.event_stream import DockerEventStream
 from adapters.docker.readiness_prober import SelectorReadinessProber
+from adapters.postgres.census import PostgresCensus
 from adapters.postgres.engines import PostgresEngineRegistry
 from adapters.postgres.pool import create_pool
 from adapters.postgres.reader import PostgresReader
@@ -30,6 +33,7 @@ from application.create_containers import CreateContainersHandler
 from application.delete_image import DeleteImageHandler
 from application.keep_leases import KeepLeases
 from application.leases import Work
+from application.pass_over_engine import PassOverEngine
 from application.reconcile_container import ReconcileContainer
 from application.remove_image import RemoveImage
 from application.run_build import RunBuild
@@ -38,7 +42,9 @@ from application.upload_image import UploadImageHandler
 from entrypoints.http.outcome_waiter import OutcomeWaiter
 from entrypoints.settings import Settings
 from entrypoints.worker.dispatcher import Dispatcher
+from entrypoints.worker.engine_events import EngineEvents
 from entrypoints.worker.engine_monitor import EngineAddress, EngineMonitor
+from entrypoints.worker.engine_passes import EnginePasses
 from entrypoints.worker.scratch_folder import ScratchFolder
 from entrypoints.worker.setbacks import note_setback
 
@@ -114,7 +120,9 @@ class Api(Storage):
         providers.Object(utc_now),
         providers.Object(uuid4),
     )
-    change_container = providers.Singleton(ChangeContainerHandler, Storage.transactions)
+    change_container = providers.Singleton(
+        ChangeContainerHandler, Storage.transactions, providers.Object(utc_now)
+    )
     waiter = providers.Singleton(OutcomeWaiter, reader)
     listener = providers.Singleton(
         PostgresListener,
@@ -136,7 +144,7 @@ def _limits(settings: Settings) -> dict[Work, int]:
 
 
 def _engine_address(settings: Settings) -> EngineAddress:
-    return EngineAddress(settings.engine_address, *settings.port_range)
+    return EngineAddress(settings.engine_address, *settings.port_range, settings.engine_location)
 
 
 class Worker(Storage):
@@ -173,6 +181,7 @@ class Worker(Storage):
         bring_up,
         take_down,
         providers.Object(note_setback),
+        Storage.settings.provided.restart_backoff,
     )
     builds = providers.Singleton(
         RunBuild,
@@ -207,6 +216,31 @@ class Worker(Storage):
         probe_host=Storage.settings.provided.probe_address,
         startup_timeout_seconds=Storage.settings.provided.startup_timeout_seconds,
         lease_seconds=Storage.settings.provided.lease_seconds,
+    )
+    census = providers.Singleton(PostgresCensus, Storage.pool, Storage.notifier.provided.signal)
+    passes = providers.Singleton(
+        EnginePasses,
+        providers.Singleton(
+            PassOverEngine,
+            engine,
+            census,
+            providers.Object(time.monotonic),
+            grace_seconds=Storage.settings.provided.stranger_grace_seconds,
+        ),
+        census,
+        monitor,
+        interval_seconds=Storage.settings.provided.reconcile_interval_seconds,
+    )
+    events = providers.Singleton(
+        EngineEvents,
+        providers.Singleton(
+            DockerEventStream,
+            docker_host=Storage.settings.provided.docker_host,
+            installation_id=Storage.installation_id,
+            scratch=scratch.provided.path,
+        ),
+        census,
+        monitor,
     )
     listener = providers.Singleton(
         PostgresListener,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -23,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from domain.errors import InvalidValue
 from domain.limits import ResourceLimits, parsed_cpu
 from domain.names import checked_user_id
+from domain.restart_policy import RestartBackoff
 
 # Kafka's own grammar of topic names.
 Topic = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,249}\Z")]
@@ -79,6 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     build_timeout_seconds: Seconds = 900.0
     startup_timeout_seconds: Seconds = 60.0
     stop_grace_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 10.0
+    reconcile_interval_seconds: Seconds = 15.0
+    stranger_grace_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 60.0
+    restart_backoff_seconds: Seconds = 10.0
+    restart_backoff_max_seconds: Seconds = 300.0
     concurrent_builds: Count = 2
     concurrent_starts: Count = 4
     concurrent_stops: Count = 4
@@ -105,6 +111,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         if self.engine_host:
             return self.engine_host
         return urlsplit(self.docker_host).hostname or "127.0.0.1"
+
+    @property
+    def engine_location(self) -> str:
+        """Where the engine is reached, and from where: a socket is another one on each machine."""
+        if urlsplit(self.docker_host).hostname:
+            return self.docker_host
+        return f"{socket.gethostname()}:{self.docker_host}"
+
+    @property
+    def restart_backoff(self) -> RestartBackoff:
+        return RestartBackoff(self.restart_backoff_seconds, self.restart_backoff_max_seconds)
 
     @property
     def probe_address(self) -> str:

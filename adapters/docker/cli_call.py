@@ -16,7 +16,7 @@ from python_on_whales.exceptions import DockerException
 from python_on_whales.utils import run, stream_stdout_and_stderr
 
 from adapters.docker.child_process import terminate_child
-from adapters.docker.error_classes import classified
+from adapters.docker.error_classes import Gone, classified
 from application.errors import EngineError, EngineUnreachable, OutcomeUnknown
 
 KILL_AFTER_SECONDS = 5
@@ -97,6 +97,17 @@ class CliCall:
         command = [*self._prefix(_SCRIPT), *command]
         with self._swept_after(self._seconds):
             return str(run(command, pass_fds=descriptors, env=dict(environment or {})))
+
+    def answer_of_many(self, command: Sequence[str]) -> str:
+        """As `answer`, for a call about many: of those that are gone by now nothing is told."""
+        try:
+            return self.answer(command)
+        except DockerException as exc:
+            complaints = [line for line in (exc.stderr or "").splitlines() if line.strip()]
+            gone = complaints and all(isinstance(classified(line), Gone) for line in complaints)
+            if exc.return_code != 1 or not gone:
+                raise
+            return str(exc.stdout or "")
 
     def stream(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from adapters.docker import labels
@@ -21,6 +22,7 @@ from adapters.docker.inspection import (
     ENGINE_ID,
     IMAGE_ID,
     checked_id,
+    engine_time,
     observations,
 )
 from adapters.docker.run_flags import run_flags
@@ -37,6 +39,8 @@ from application.errors import (
 from domain.observation import Observation
 
 LOG_BYTES = 8 * 1024
+# Linux allows 2 MiB of arguments, of which an id takes 73 bytes.
+_INSPECTED_AT_ONCE = 10_000
 
 
 class DockerContainerEngine:
@@ -81,6 +85,28 @@ class DockerContainerEngine:
     def version(self) -> str:
         """Return the engine's version, for whoever reads the engines table."""
         return self._run(self._limits.inspect, ["version", "--format", "{{.Server.Version}}"])
+
+    def started_at(self) -> datetime | None:
+        """Docker does not tell, but it makes its default network anew whenever it starts."""
+        command = ["network", "inspect", "--format", "{{json .Created}}", "bridge"]
+        try:
+            return engine_time(self._run(self._limits.inspect, command))
+        except Gone:
+            return None
+
+    def list_ours(self) -> list[Observation]:
+        ours = f"label={labels.INSTALLATION_ID}={self._installation_id}"
+        listed = self._run(
+            self._limits.list,
+            ["container", "ls", "--all", "--no-trunc", "--quiet", "--filter", ours],
+        ).split()
+        ids = [checked_id(CONTAINER_ID, each) for each in listed]
+        found: list[Observation] = []
+        for first in range(0, len(ids), _INSPECTED_AT_ONCE):
+            command = ["container", "inspect", *ids[first : first + _INSPECTED_AT_ONCE]]
+            with self._calls.call(self._limits.list) as call:
+                found += observations(call.answer_of_many(command))
+        return found
 
     def build(self, order: BuildOrder) -> str:
         try:

@@ -64,6 +64,18 @@ def checked_id(shape: re.Pattern[str], answer: str) -> str:
     return found
 
 
+def engine_time(answer: str) -> datetime | None:
+    """Read a time that was answered as JSON.
+
+    Raises:
+        OutcomeUnknown: it is none.
+    """
+    try:
+        return _time(msgspec.json.decode(answer, type=str))
+    except (msgspec.DecodeError, ValueError, OverflowError) as exc:
+        raise OutcomeUnknown("the engine's answer cannot be read") from exc
+
+
 def observations(answer: str) -> list[Observation]:
     """Read the answer of `docker container inspect`.
 

@@ -1,5 +1,7 @@
 """Claims in PostgreSQL: who takes up what is due, with SKIP LOCKED and fair among users."""
 
+# ruff: noqa: S608 - the statements are put together from the constants of this file alone
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,9 +13,24 @@ from psycopg.rows import DictRow
 from application.leases import Lease, Leased, Work
 from domain.container_status import Desired
 
+# A wish, or a step that is to be taken or tried again; what was only nominated is looked at.
+_CONTAINER_RIPE: LiteralString = (
+    "(c.next_attempt_at <= now() OR c.generation > c.settled_generation)"
+)
+
+# An engine in quarantine is not touched.
+_TRUSTED: LiteralString = """
+NOT EXISTS (SELECT FROM engines e
+            WHERE e.engine_id = %(engine_id)s AND e.quarantined_at IS NOT NULL)
+"""
+
 # What is to be done with a container follows from its status and what is desired of it.
-_CONTAINER_WORK: LiteralString = """
+_CONTAINER_WORK: LiteralString = (
+    """
 CASE
+    WHEN NOT coalesce("""
+    + _CONTAINER_RIPE
+    + """, false) THEN 'observe'
     WHEN c.desired = 'deleted' THEN 'delete'
     WHEN c.status = 'stopping' THEN 'stop'
     WHEN c.desired = 'stopped' AND c.status IN ('running', 'starting', 'exited') THEN 'stop'
@@ -22,13 +39,17 @@ CASE
     ELSE 'observe'
 END
 """
+)
 
 _CONTAINER_DUE: LiteralString = (
     """
 c.engine_id = %(engine_id)s
-AND (c.next_attempt_at <= now() OR c.generation > c.settled_generation)
+AND (c.next_attempt_at <= now() OR c.generation > c.settled_generation
+     OR c.nominated_at IS NOT NULL)
 AND (c.lease_until IS NULL OR c.lease_until < now())
 AND """
+    + _TRUSTED
+    + " AND "
     + _CONTAINER_WORK
     + " = ANY(%(works)s)"
 )
@@ -54,14 +75,16 @@ WITH in_hand AS (
     FOR NO KEY UPDATE OF c SKIP LOCKED
 )
 UPDATE containers c
-SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s)
+SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s),
+    -- Whatever is done begins with a fresh look.
+    nominated_at = NULL
 FROM picked WHERE c.id = picked.id
 RETURNING c.id, c.image_id, c.lease_epoch, c.generation, c.desired, {_CONTAINER_WORK} AS work,
           -- What an earlier wish met with says nothing of this one.
           CASE WHEN c.generation > c.settled_generation THEN 0 ELSE c.attempts END AS attempts
-"""  # noqa: S608 - built from the constants above
+"""
 
-_CLAIM_BUILDS: LiteralString = """
+_CLAIM_BUILDS: LiteralString = f"""
 WITH in_hand AS (
     SELECT user_id, count(*) AS leases FROM builds
     WHERE lease_until IS NOT NULL AND lease_until >= now()
@@ -74,7 +97,7 @@ WITH in_hand AS (
 ), picked AS (
     SELECT b.id FROM builds b JOIN due ON due.id = b.id
     WHERE b.next_attempt_at <= now()
-      AND (b.engine_id IS NULL OR b.engine_id = %(engine_id)s)
+      AND (b.engine_id IS NULL OR b.engine_id = %(engine_id)s) AND {_TRUSTED}
       AND (b.lease_until IS NULL OR b.lease_until < now())
     ORDER BY due.turn, b.id
     LIMIT %(limit)s
@@ -87,11 +110,11 @@ RETURNING b.id, b.image_id, b.lease_epoch, 0 AS generation, NULL AS desired, b.a
           'build' AS work
 """
 
-_CLAIM_IMAGE_REMOVALS: LiteralString = """
+_CLAIM_IMAGE_REMOVALS: LiteralString = f"""
 WITH picked AS (
     SELECT i.id FROM images i
     WHERE i.next_attempt_at <= now() AND i.status = 'deleting'
-      AND (i.engine_id IS NULL OR i.engine_id = %(engine_id)s)
+      AND (i.engine_id IS NULL OR i.engine_id = %(engine_id)s) AND {_TRUSTED}
       AND (i.lease_until IS NULL OR i.lease_until < now())
       -- Due until its public tag is set: a tag must not appear after its removal.
       AND NOT EXISTS (SELECT 1 FROM builds b WHERE b.image_id = i.id

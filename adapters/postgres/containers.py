@@ -16,25 +16,28 @@ from domain.container import Container
 from domain.container_spec import ContainerSpec
 from domain.container_status import ContainerStatus, Desired
 from domain.events import Cause
+from domain.restart_policy import RestartPolicy
 
 _INSERT = """
 INSERT INTO containers (id, uid, image_id, build_id, user_id, name, engine_id, host, app_hostname,
                         internal_port, external_port, slot, cpu_limit, memory_limit, env,
-                        image_digest, desired, generation, wish_cause, request_id, status,
-                        created_at)
+                        image_digest, restart_policy, desired, generation, wish_cause, request_id,
+                        wished_at, created_by, status, created_at)
 VALUES (%(id)s, %(uid)s, %(image_id)s, %(build_id)s, %(user_id)s, %(name)s, %(engine_id)s,
         %(host)s, %(app_hostname)s, %(internal_port)s, %(external_port)s, %(slot)s, %(cpu_limit)s,
-        %(memory_limit)s, %(env)s, %(image_digest)s, %(desired)s, %(generation)s, %(wish_cause)s,
-        %(request_id)s, %(status)s, %(created_at)s)
+        %(memory_limit)s, %(env)s, %(image_digest)s, %(restart_policy)s, %(desired)s,
+        %(generation)s, %(wish_cause)s, %(request_id)s, %(wished_at)s, %(created_by)s, %(status)s,
+        %(created_at)s)
 """
 
 _COLUMNS = """
 SELECT id, uid, image_id, build_id, user_id, name, engine_id, host, app_hostname, internal_port,
-       external_port, slot, cpu_limit, memory_limit, env, image_digest, desired, generation,
-       settled_generation, wish_cause,
-       request_id, status, status_reason, docker_id, container_ip, open_run_id,
+       external_port, slot, cpu_limit, memory_limit, env, image_digest, restart_policy, desired,
+       generation, settled_generation, wish_cause, request_id, wished_at, created_by,
+       status, status_reason, docker_id, container_ip, open_run_id,
        last_run_id, started_at, finished_at, last_seen_running_at, exit_code, oom_killed,
-       restart_count, last_log_lines, sequence, last_occurred_at, created_at
+       restart_count, crash_count, restart_at, restart_cause, last_log_lines, sequence,
+       last_occurred_at, created_at
 FROM containers
 """
 
@@ -46,15 +49,22 @@ _LOCK_FAILED = (
 
 _USED_SLOTS = "SELECT slot FROM containers WHERE image_id = %(image_id)s AND slot IS NOT NULL"
 
+_IS_MISSING = """
+SELECT FROM containers JOIN engines USING (engine_id)
+WHERE containers.id = %(id)s AND missing_since IS NOT NULL AND quarantined_at IS NULL
+"""
+
 _UPDATE = """
 UPDATE containers
 SET name = %(name)s, external_port = %(external_port)s, slot = %(slot)s, desired = %(desired)s,
     generation = %(generation)s, wish_cause = %(wish_cause)s, request_id = %(request_id)s,
+    wished_at = %(wished_at)s,
     status = %(status)s, status_reason = %(status_reason)s, docker_id = %(docker_id)s,
     container_ip = %(container_ip)s, open_run_id = %(open_run_id)s, last_run_id = %(last_run_id)s,
     started_at = %(started_at)s, finished_at = %(finished_at)s,
     last_seen_running_at = %(last_seen_running_at)s, exit_code = %(exit_code)s,
     oom_killed = %(oom_killed)s, restart_count = %(restart_count)s,
+    crash_count = %(crash_count)s, restart_at = %(restart_at)s, restart_cause = %(restart_cause)s,
     last_log_lines = %(last_log_lines)s, sequence = %(sequence)s,
     last_occurred_at = %(last_occurred_at)s
 WHERE id = %(id)s
@@ -63,9 +73,11 @@ WHERE id = %(id)s
 # Columns that stand in a row as the aggregate has them.
 _STATE = (
     "name", "external_port", "slot", "desired", "generation", "wish_cause", "request_id",
+    "wished_at",
     "status", "status_reason", "docker_id", "container_ip", "open_run_id", "last_run_id",
     "started_at", "finished_at", "last_seen_running_at", "exit_code", "oom_killed",
-    "restart_count", "last_log_lines", "sequence", "last_occurred_at",
+    "restart_count", "crash_count", "restart_at", "restart_cause", "last_log_lines", "sequence",
+    "last_occurred_at",
 )  # fmt: skip
 
 
@@ -100,6 +112,8 @@ class PostgresContainerRepository:
                 "memory_limit": spec.memory_limit,
                 "env": Jsonb(dict(spec.env)),
                 "image_digest": spec.image_digest,
+                "restart_policy": spec.restart_policy,
+                "created_by": container.created_by,
                 "created_at": container.created_at,
             },
         )
@@ -125,6 +139,9 @@ class PostgresContainerRepository:
         self._signals.update((Channel.WORK, Channel.OUTCOME))
         container.events.clear()
 
+    def is_missing(self, container_id: int) -> bool:
+        return self._connection.execute(_IS_MISSING, {"id": container_id}).fetchone() is not None
+
 
 def _state(container: Container) -> dict[str, object]:
     return {"id": container.id} | {name: getattr(container, name) for name in _STATE}
@@ -143,11 +160,13 @@ def _container(row: DictRow) -> Container:
         memory_limit=row["memory_limit"],
         env=row["env"],
         image_digest=row["image_digest"],
+        restart_policy=RestartPolicy(row["restart_policy"]),
     )
     closed = {
         "desired": Desired(row["desired"]),
         "wish_cause": Cause(row["wish_cause"]),
         "status": ContainerStatus(row["status"]),
+        "restart_cause": Cause(row["restart_cause"]) if row["restart_cause"] else None,
     }
     state = {name: row[name] for name in _STATE} | closed
     return Container(
@@ -155,6 +174,7 @@ def _container(row: DictRow) -> Container:
         uid=row["uid"],
         spec=spec,
         created_at=row["created_at"],
+        created_by=Cause(row["created_by"]),
         # The leases' to write: it tells how a claim ended.
         settled_generation=row["settled_generation"],
         **state,

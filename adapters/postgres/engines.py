@@ -10,12 +10,26 @@ from psycopg.rows import DictRow
 from adapters.postgres.errors import translated_errors
 from adapters.postgres.pool import Pool
 
+# An engine that is new at an address where another one holds what is ours is not trusted: whoever
+# pointed DOCKER_HOST elsewhere, or lost a disk, has to say so.
 _HEARTBEAT = """
-INSERT INTO engines (engine_id, host, version, reachable, detail)
-VALUES (%(engine_id)s, %(host)s, %(version)s, %(reachable)s, %(detail)s)
+INSERT INTO engines (engine_id, host, version, reachable, detail, address, quarantined_at,
+                     quarantine_reason)
+SELECT %(engine_id)s, %(host)s, %(version)s, %(reachable)s, %(detail)s, %(address)s,
+       CASE WHEN former.engine_id IS NOT NULL THEN now() END,
+       'at this address engine ' || former.engine_id || ' held ' || former.held || ' container(s)'
+FROM (SELECT 1) AS one
+LEFT JOIN LATERAL (
+    SELECT engines.engine_id, count(*) AS held
+    FROM engines JOIN containers USING (engine_id)
+    WHERE engines.address = %(address)s AND engines.engine_id <> %(engine_id)s
+      AND containers.status NOT IN ('failed', 'deleted')
+    GROUP BY engines.engine_id ORDER BY held DESC LIMIT 1
+) AS former ON true
 ON CONFLICT ON CONSTRAINT engines_pkey DO UPDATE
 SET host = EXCLUDED.host, version = EXCLUDED.version, reachable = EXCLUDED.reachable,
-    detail = EXCLUDED.detail, checked_at = now()
+    detail = EXCLUDED.detail, address = EXCLUDED.address, checked_at = now()
+RETURNING quarantine_reason
 """
 
 _ADD_PORTS = """
@@ -32,11 +46,14 @@ WHERE engine_id = %(engine_id)s AND container_id IS NULL
 """
 
 _HEALTH = """
-SELECT engine_id, reachable, extract(epoch FROM now() - checked_at)::float8 AS age_seconds
+SELECT engine_id, reachable, extract(epoch FROM now() - checked_at)::float8 AS age_seconds,
+       quarantine_reason
 FROM engines ORDER BY engine_id
 """
 
 _HOST = "SELECT host FROM engines WHERE engine_id = %(engine_id)s"
+
+_BRING_FORWARD = "UPDATE engines SET next_pass_at = now() WHERE engine_id = %(engine_id)s"
 
 _INSTALLATION_ID = "SELECT installation_id::text AS installation_id FROM installation"
 
@@ -48,6 +65,7 @@ class EngineHealth:
     engine_id: str
     reachable: bool
     age_seconds: float
+    quarantine_reason: str | None
 
 
 class PostgresEngineDirectory:
@@ -60,6 +78,9 @@ class PostgresEngineDirectory:
         row = self._connection.execute(_HOST, {"engine_id": engine_id}).fetchone()
         assert row is not None  # noqa: S101 - builds refer to engines by a foreign key
         return str(row["host"])
+
+    def request_pass(self, engine_id: str) -> None:
+        self._connection.execute(_BRING_FORWARD, {"engine_id": engine_id})
 
 
 class PostgresEngineRegistry:
@@ -76,18 +97,35 @@ class PostgresEngineRegistry:
         return str(row["installation_id"])
 
     def heartbeat(
-        self, engine_id: str, host: str, version: str, *, reachable: bool, detail: str | None
-    ) -> None:
-        """Note what a worker just saw of its engine."""
+        self,
+        engine_id: str,
+        host: str,
+        version: str,
+        *,
+        reachable: bool,
+        detail: str | None,
+        address: str | None = None,
+    ) -> str | None:
+        """Note what a worker just saw of its engine.
+
+        Args:
+            host: where the external ports of its containers are reached.
+            address: where the engine itself is reached.
+
+        Returns:
+            Why it is in quarantine, None if it is not.
+        """
         parameters = {
             "engine_id": engine_id,
             "host": host,
             "version": version,
             "reachable": reachable,
             "detail": detail,
+            "address": address,
         }
         with translated_errors(), self._pool.connection() as connection:
-            connection.execute(_HEARTBEAT, parameters)
+            row = connection.execute(_HEARTBEAT, parameters).fetchone()
+        return None if row is None else row["quarantine_reason"]
 
     def set_port_range(self, engine_id: str, first: int, last: int) -> None:
         """Make the pool of host ports equal to a range, both ends included."""

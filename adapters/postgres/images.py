@@ -11,20 +11,21 @@ from adapters.postgres.signals import Channel
 from application.errors import NotFound
 from domain.image import Image, ImageSpec, ImageStatus
 from domain.limits import InstanceLimits, ResourceLimits
+from domain.restart_policy import RestartPolicy
 
 _INSERT = """
 INSERT INTO images (id, user_id, name, tag, app_hostname, container_port, min_instances,
-                    max_instances, cpu_limit, memory_limit, source_path, status, sequence,
-                    request_id, created_at, updated_at)
+                    max_instances, cpu_limit, memory_limit, restart_policy, source_path, status,
+                    sequence, request_id, created_at, updated_at)
 VALUES (%(id)s, %(user_id)s, %(name)s, %(tag)s, %(app_hostname)s, %(container_port)s,
-        %(min_instances)s, %(max_instances)s, %(cpu_limit)s, %(memory_limit)s, %(source_path)s,
-        %(status)s, %(sequence)s, %(request_id)s, %(created_at)s, %(updated_at)s)
+        %(min_instances)s, %(max_instances)s, %(cpu_limit)s, %(memory_limit)s, %(restart_policy)s,
+        %(source_path)s, %(status)s, %(sequence)s, %(request_id)s, %(created_at)s, %(updated_at)s)
 """
 
 _LOCK = """
 SELECT id, user_id, name, tag, app_hostname, container_port, min_instances, max_instances,
-       cpu_limit, memory_limit, source_path, status, status_reason, active_build_id, engine_id,
-       sequence, request_id, created_at, updated_at
+       cpu_limit, memory_limit, restart_policy, source_path, status, status_reason,
+       active_build_id, engine_id, sequence, request_id, created_at, updated_at
 FROM images WHERE id = %(id)s FOR NO KEY UPDATE
 """
 
@@ -68,6 +69,7 @@ class PostgresImageRepository:
                 "max_instances": spec.instances.maximum,
                 "cpu_limit": spec.resources.cpu,
                 "memory_limit": spec.resources.memory,
+                "restart_policy": spec.restart_policy,
                 "source_path": image.source_path,
                 "created_at": image.created_at,
             },
@@ -112,6 +114,7 @@ def _image(row: DictRow) -> Image:
         container_port=row["container_port"],
         instances=InstanceLimits(row["min_instances"], row["max_instances"]),
         resources=ResourceLimits(row["cpu_limit"], row["memory_limit"]),
+        restart_policy=RestartPolicy(row["restart_policy"]),
     )
     return Image(
         id=row["id"],

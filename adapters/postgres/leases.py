@@ -40,8 +40,10 @@ WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 _SETTLE = _for_each_table("""
 UPDATE @table
 SET lease_until = NULL,
-    next_attempt_at = now() + make_interval(secs => %(retry_in_seconds)s),
-    attempts = CASE WHEN %(applied)s THEN 0 WHEN %(counts)s THEN %(attempts)s + 1
+    next_attempt_at = CASE WHEN %(keeps_schedule)s THEN next_attempt_at
+                           ELSE now() + make_interval(secs => %(retry_in_seconds)s) END,
+    attempts = CASE WHEN %(keeps_schedule)s THEN attempts
+                    WHEN %(applied)s THEN 0 WHEN %(counts)s THEN %(attempts)s + 1
                     ELSE %(attempts)s END
 WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 """)
@@ -121,11 +123,12 @@ class PostgresLeaseTable:
             "attempts": lease.attempts,
             "applied": settlement.applied,
             "counts": settlement.counts,
+            "keeps_schedule": settlement.keeps_schedule,
             "retry_in_seconds": settlement.retry_in_seconds,
         }
         if not self._connection.execute(_SETTLE[lease.kind], parameters).rowcount:
             raise LeaseLost
-        if lease.kind is Leased.CONTAINER:
+        if lease.kind is Leased.CONTAINER and not settlement.keeps_schedule:
             self._connection.execute(_SETTLE_GENERATION, parameters)
         self._signals.update((Channel.WORK, Channel.OUTCOME))
 

@@ -42,7 +42,9 @@ def main() -> int:
 
 def _serve(worker: Worker, settings: Settings, listener: socket.socket) -> None:
     dispatcher, monitor, prober = worker.dispatcher(), worker.monitor(), worker.prober()
-    services = (worker.notifier(), monitor, worker.listener())
+    services = (
+        worker.notifier(), monitor, worker.listener(), worker.passes(), worker.events()
+    )  # fmt: skip
     health = HealthServer(
         listener,
         lambda: {"database": _database_trouble(worker), "engine": monitor.detail},

@@ -18,11 +18,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """How others reach what runs on the engine, and which host ports it may use."""
+    """How others reach what runs on the engine, which host ports it may use, where it is.
+
+    Attributes:
+        engine: where the engine itself is reached, and by whom: a socket is another one elsewhere.
+    """
 
     host: str
     first_port: int
     last_port: int
+    engine: str
 
 
 class EngineMonitor:
@@ -44,6 +49,7 @@ class EngineMonitor:
         self._registry = registry
         self._address = address
         self._closing = threading.Event()
+        self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-monitor", daemon=True)
         self._known_id: str | None = None
         self._version = ""
@@ -63,8 +69,13 @@ class EngineMonitor:
     def start(self) -> None:
         self._thread.start()
 
+    def look_again(self) -> None:
+        """Check the engine at once."""
+        self._due.set()
+
     def close(self) -> None:
         self._closing.set()
+        self._due.set()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
 
@@ -78,7 +89,8 @@ class EngineMonitor:
                 # Without this thread nobody would learn of anything that happens to the engine.
                 log.exception("engine not checked")
                 self._note(usable=False, detail="it could not be checked: see the log")
-            self._closing.wait(CHECK_SECONDS)
+            self._due.wait(CHECK_SECONDS)
+            self._due.clear()
 
     def _check(self) -> None:
         try:
@@ -92,28 +104,36 @@ class EngineMonitor:
                 # everything look deleted.
                 self._note(usable=False, detail="another engine answers at DOCKER_HOST")
                 return
-            self._register(engine_id)
-            self._note(usable=True, detail=None)
+            quarantine = self._register(engine_id)
+            self._note(usable=quarantine is None, detail=_told(quarantine))
+            return
         if self._known_id is not None:
-            self._heartbeat(self._known_id)
+            self._heartbeat(self._known_id, reachable=False)
 
-    def _register(self, engine_id: str) -> None:
+    def _register(self, engine_id: str) -> str | None:
+        """Tell the others that it is there; return why it is in quarantine, None if it is not."""
+        quarantine = self._heartbeat(engine_id, reachable=True)
         if self._known_id is None:
-            self._heartbeat(engine_id)
             address = self._address
             self._registry.set_port_range(engine_id, address.first_port, address.last_port)
             self._known_id = engine_id
+        return quarantine
 
-    def _heartbeat(self, engine_id: str) -> None:
-        self._registry.heartbeat(
+    def _heartbeat(self, engine_id: str, *, reachable: bool) -> str | None:
+        return self._registry.heartbeat(
             engine_id,
             self._address.host,
             self._version,
-            reachable=self._usable or self._known_id is None,
-            detail=self._detail if self._known_id is not None else None,
+            reachable=reachable,
+            detail=None if reachable else self._detail,
+            address=self._address.engine,
         )
 
     def _note(self, *, usable: bool, detail: str | None) -> None:
         if usable != self._usable or detail != self._detail:
             log.info("engine", usable=usable, detail=detail, engine_id=self._known_id)
         self._usable, self._detail = usable, detail
+
+
+def _told(quarantine: str | None) -> str | None:
+    return None if quarantine is None else f"in quarantine: {quarantine}"

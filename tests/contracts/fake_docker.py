@@ -63,6 +63,7 @@ class FakeDocker:
     Attributes:
         reachable: while False, no call gets an answer.
         app_of_builds: what builds make; None has their Dockerfiles read.
+        started_at: when it started last.
     """
 
     def __init__(self) -> None:
@@ -70,6 +71,7 @@ class FakeDocker:
         self.app_of_builds: App | None = None
         self._lock = threading.RLock()
         self._moment = datetime(2030, 1, 1, tzinfo=UTC)
+        self.started_at = self._now()
         self.another_engine()
 
     # ---- what a test does to it ------------------------------------------------------------
@@ -111,6 +113,14 @@ class FakeDocker:
             docker_id = self._existing(reference).seen.docker_id
             self.stop(docker_id)
             self.start(docker_id)
+
+    def reboot(self, exit_code: int = 137) -> None:
+        """End the engine with all that runs on it, and start it again."""
+        with self._lock:
+            for container in self._containers.values():
+                if container.seen.running:
+                    self._end(container, exit_code)
+            self.started_at = self._now()
 
     def answers(self, port: int) -> bool:
         """Return whether a connection to the host port reaches a program that listens."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from application.engine_calls import BuildOrder, CallLimits, ContainerOrder
 from application.errors import (
@@ -110,6 +111,15 @@ class FakeContainerEngine:
     def version(self) -> str:
         with self._call("version", ""):
             return "fake"
+
+    def started_at(self) -> datetime | None:
+        with self._call("started_at", ""):
+            return self.docker.started_at
+
+    def list_ours(self) -> list[Observation]:
+        with self._call("list_ours", ""):
+            found = self.docker.snapshot().containers.values()
+            return [seen for seen in found if seen.installation_id == self._installation_id]
 
     def build(self, order: BuildOrder) -> str:
         try:

@@ -51,6 +51,7 @@ class ContainerModel:
     generation: int = 1
     taken_up: bool = False
     wish_cause: str = "api"
+    restart_cause: str | None = None
     open_run: int | None = None
     last_run: int | None = None
     restarts: int = 0
@@ -75,7 +76,7 @@ class ContainerModel:
             waits_for_policy = (desired, self.status) == ("running", "exited") and self.taken_up
             if not waits_for_policy:
                 return "repeated"
-        self.desired, self.wish_cause = desired, cause
+        self.desired, self.wish_cause, self.restart_cause = desired, cause, None
         self.generation += 1
         self.taken_up = False
         return "new"
@@ -100,6 +101,8 @@ class ContainerModel:
         elif outcome == "exited":
             self._end_run("oom" if oom else "crash")
             self.status = "exited"
+            # The ends that are recorded here have exit code 0, which the policy leaves alone.
+            self._plan_restart(answered=oom)
         elif outcome == "stopped":
             self._end_run("oom" if oom else self.wish_cause)
             self.status = "stopped"
@@ -109,6 +112,8 @@ class ContainerModel:
             self._tell("container.failed", None, "oom" if oom else "crash")
             self.status = "failed" if outcome == "failed" else "exited"
             self.holds_port = outcome != "failed"
+            if outcome == "failed_start":
+                self._plan_restart(answered=True)
         else:
             self._gone("reconciler" if outcome == "vanished" else self.wish_cause)
 
@@ -116,7 +121,9 @@ class ContainerModel:
         if self.status == "running" and run == self.open_run:
             return
         self._end_run("reconciler")
-        cause = self.wish_cause if self.status in {"creating", "starting"} else "reconciler"
+        wished = self.restart_cause or self.wish_cause
+        cause = wished if self.status in {"creating", "starting"} else "reconciler"
+        self.restart_cause = None
         if self.status == "creating":
             self._tell("container.created", run, cause)
         else:
@@ -124,6 +131,9 @@ class ContainerModel:
         self._tell("container.started", run, cause)
         self.open_run = self.last_run = run
         self.status = "running"
+
+    def _plan_restart(self, *, answered: bool) -> None:
+        self.restart_cause = "reconciler" if answered and self.desired == "running" else None
 
     def _gone(self, cause: str) -> None:
         self._end_run(cause)

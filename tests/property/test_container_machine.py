@@ -12,7 +12,15 @@ from domain.container import Container
 from domain.errors import ContainerRefuses, IllegalTransition
 from domain.events import Cause, ContainerEvent
 from tests.property.container_model import EVERY_OUTCOME, OUTCOMES, ContainerModel
-from tests.unit.domain.samples import SLOT, after, new_container, seen_ended, seen_running
+from tests.unit.domain.samples import (
+    BACKOFF,
+    SLOT,
+    after,
+    new_container,
+    seen_ended,
+    seen_running,
+    wish,
+)
 
 WISHES = st.sampled_from(["running", "stopped", "deleted"])
 CAUSES = st.sampled_from([Cause.API, Cause.MIN_INSTANCES])
@@ -125,7 +133,7 @@ class ContainerMachine(RuleBasedStateMachine):
             "stopped": self.container.request_stop,
             "deleted": self.container.request_delete,
         }
-        return asked[desired](cause=cause, request_id="wish")
+        return asked[desired](wish(at=self.seconds, cause=cause))
 
     def _record(self, outcome: str, run: int, skew: int | None, *, oom: bool) -> None:
         self.seconds += 10
@@ -135,7 +143,7 @@ class ContainerMachine(RuleBasedStateMachine):
         if outcome == "running":
             container.record_running(seen_running(run), now)
         elif outcome == "exited":
-            container.record_exited(ended, now)
+            container.record_exited(ended, "logs", now, BACKOFF)
         elif outcome == "stopped":
             container.record_stopped(ended, now)
         elif outcome == "run_ended":
@@ -143,7 +151,7 @@ class ContainerMachine(RuleBasedStateMachine):
         elif outcome == "failed":
             container.record_failed("reason", "logs", ended, now)
         elif outcome == "failed_start":
-            container.record_failed_start("reason", "logs", ended, now)
+            container.record_failed_start("reason", "logs", ended, now, BACKOFF)
         else:
             cause = Cause.RECONCILER if outcome == "vanished" else None
             container.record_deleted(now, cause=cause)

@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
+from application.container_outcomes import ContainerOutcomes
 from application.errors import LeaseLost
 from application.leases import Lease, Settlement
 from application.unit_of_work import TransactionRunner, UnitOfWork
@@ -228,16 +229,27 @@ class LimitsMachine(UsersMachine):
         outcomes, over = self.installation.outcomes(lease, transactions), ended(lease.id, run)
         acts: dict[str, Callable[[], None]] = {
             "running": lambda: outcomes.running(seen(lease.id, run)),
-            "exited": lambda: outcomes.exited(over),
+            "exited": lambda: outcomes.exited(over, ""),
             "stopped": lambda: outcomes.stopped(over),
             "run_ended": lambda: outcomes.run_ended(over),
             "failed": lambda: outcomes.failed("reason", "logs", over),
             "failed_start": lambda: outcomes.failed_start("reason", "logs", over),
             "deleted": outcomes.deleted,
-            "vanished": outcomes.vanished,
-            "unchanged": outcomes.unchanged,
+            "vanished": lambda: self._vanish(lease, outcomes),
+            "unchanged": lambda: self._leave(lease, outcomes),
         }
         acts[outcome]()
+
+    def _leave(self, lease: Lease, outcomes: ContainerOutcomes) -> None:
+        """End the claim without an outcome: it is as desired, or has to be tried again."""
+        if self.model.containers[lease.id].settled:
+            outcomes.looked()
+        else:
+            outcomes.settle(Settlement.again())
+
+    def _vanish(self, lease: Lease, outcomes: ContainerOutcomes) -> None:
+        self.installation.note_missing(lease.id)
+        outcomes.vanished()
 
     def _remove(self, lease: Lease) -> None:
         def work(uow: UnitOfWork) -> None:

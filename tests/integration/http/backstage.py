@@ -26,6 +26,7 @@ from domain.build import LogTail
 from domain.container import Container
 from domain.container_status import ContainerStatus
 from domain.observation import Observation
+from domain.restart_policy import RestartBackoff
 
 ENGINE_ID = "engine-of-the-test"
 HOST = "192.0.2.7"
@@ -149,7 +150,7 @@ class Backstage:
 
         def work(uow: UnitOfWork) -> None:
             container = uow.containers.lock(container_id)
-            container.record_exited(_seen(container, exit_code=137), now())
+            container.record_exited(_seen(container, exit_code=137), "", now(), RestartBackoff())
             uow.containers.save(container)
 
         self.run(work)

@@ -164,7 +164,7 @@ class Installation:
         user_id: str = "user-1",
         transactions: TransactionRunner | None = None,
     ) -> int:
-        handler = ChangeContainerHandler(transactions or self.transactions)
+        handler = ChangeContainerHandler(transactions or self.transactions, utc_now)
         return handler.handle(ChangeContainer(user_id, container_id, desired, "wish"))
 
     def delete_image(
@@ -229,6 +229,10 @@ class Installation:
 
     def settle(self, lease: Lease, settlement: Settlement) -> None:
         self.transactions.run(lambda uow: uow.leases.settle(lease, settlement))
+
+    def note_missing(self, container_id: int) -> None:
+        """Let a complete list have lacked it, as a pass notes it."""
+        self.execute(f"UPDATE containers SET missing_since = now() WHERE id = {container_id}")
 
     def expire_leases(self) -> None:
         """Let so much time pass, for the database, that every lease has run out."""

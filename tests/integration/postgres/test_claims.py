@@ -83,6 +83,7 @@ def test_a_container_that_vanished_is_due_no_more(installation: Installation) ->
     installation.execute("UPDATE containers SET next_attempt_at = now()")
     (lease,) = installation.claim()
 
+    installation.note_missing(lease.id)
     installation.outcomes(lease).vanished()
 
     assert installation.claim() == []
@@ -96,10 +97,11 @@ def test_a_deletion_that_was_wished_while_the_container_vanished_is_settled(
     installation.execute("UPDATE containers SET next_attempt_at = now()")
     (lease,) = installation.claim()
     installation.wish(container_id, Desired.DELETED)
+    installation.note_missing(lease.id)
     installation.outcomes(lease).vanished()
 
     (again,) = installation.claim()
-    installation.outcomes(again).unchanged()
+    installation.outcomes(again).looked()
 
     row = installation.row("containers", container_id)
     assert (row["status"], row["applied_generation"]) == ("deleted", 2)

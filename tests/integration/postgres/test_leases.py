@@ -100,7 +100,7 @@ def test_an_outcome_under_an_old_epoch_is_refused_and_writes_nothing(
     for record in (
         lambda: outcomes.running(seen(old.id)),
         lambda: outcomes.failed("reason", "logs", ended(old.id)),
-        outcomes.unchanged,
+        outcomes.looked,
         outcomes.renamed,
         outcomes.moved_port,
     ):

@@ -160,7 +160,12 @@ def test_a_container_that_vanished_is_told_as_stopped_and_deleted(
         wish(worker, container_id, desired)
     else:
         worker.carry_out(worker.observe(container_id))
+    told_without_a_list = worker.told(container_id)
+    worker.pass_over()
+    worker.come_due()
+    worker.work()
 
+    assert told_without_a_list == RAN
     assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
     assert worker.held_ports() == []
     assert worker.work() == 0

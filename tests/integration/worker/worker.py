@@ -6,9 +6,11 @@ the fake engine knows at once whether they answer.
 
 from collections.abc import Sequence
 
+from adapters.postgres.census import PostgresCensus
 from application.bring_up_container import BringUpContainer, Probe, Verdict
 from application.errors import EngineError
 from application.leases import Lease, Work
+from application.pass_over_engine import PassOverEngine, PassReport
 from application.reconcile_container import ContainerClaim, ReconcileContainer
 from application.remove_image import RemoveImage
 from application.run_build import RunBuild
@@ -19,6 +21,7 @@ from tests.integration.postgres.installation import FIRST_PORT, Installation, ut
 
 # More steps than anything here needs: a worker that is still busy then spins.
 _STEPS = 30
+GRACE_SECONDS = 60.0
 _EVERY = tuple(Work)
 
 
@@ -51,6 +54,12 @@ class Worker:
         )
         self.builds = RunBuild(
             transactions, engine, installation.store, utc_now, self._note, timeout_seconds=900
+        )
+        self.census = PostgresCensus(installation.pool, installation.signals.append)
+        # Moved on by a test.
+        self.seconds = 0.0
+        self.passes = PassOverEngine(
+            engine, self.census, lambda: self.seconds, grace_seconds=GRACE_SECONDS
         )
         self.removals = RemoveImage(transactions, engine, installation.store, utc_now, self._note)
 
@@ -100,11 +109,15 @@ class Worker:
             )
 
     def observe(self, container_id: int) -> ContainerClaim:
-        """Claim a container that nothing is wished of, as a hint from the engine will do."""
-        self.installation.execute(
-            f"UPDATE containers SET next_attempt_at = now() WHERE id = {container_id}"
-        )
+        """Claim a container that nothing is wished of, as after a sign of the engine."""
+        self.census.nominate([self.installation.row("containers", container_id)["uid"]])
         return self.claim()
+
+    def pass_over(self) -> PassReport:
+        """Hold the engine's list against the record, and carry out what follows."""
+        report = self.passes.run(self.engine_id)
+        self.work()
+        return report
 
     def ready_image(self, app: App | None = None, maximum: int = 3) -> int:
         """Upload and build an image whose containers behave like `app`."""

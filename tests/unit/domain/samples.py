@@ -13,12 +13,15 @@ from domain.events import Cause
 from domain.image import Image, ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.observation import Observation
+from domain.restart_policy import RestartBackoff
+from domain.wish import Wish
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UID = UUID("0123456789abcdef0123456789abcdef")
 DOCKER_ID = "d0c" * 21 + "d"
 PORT = 20001
 SLOT = 1
+BACKOFF = RestartBackoff(first_seconds=10, ceiling_seconds=300)
 
 IMAGE_SPEC = ImageSpec(
     user_id="user-1",
@@ -50,6 +53,11 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
+def wish(request_id: str | None = "wish", at: float = 0.0, cause: Cause = Cause.API) -> Wish:
+    """A wish that came so many seconds past noon."""
+    return Wish(cause, request_id, after(at))
+
+
 def new_image() -> Image:
     """An image whose first build, 70, is queued, with the event of that still in it."""
     return Image.upload(7, 70, IMAGE_SPEC, "user-1/7/context", now=NOON, request_id="upload")
@@ -63,9 +71,7 @@ def new_container() -> Container:
         "my-app",
         SLOT,
         PORT,
-        cause=Cause.API,
-        request_id="create",
-        now=NOON,
+        wish("create"),
     )
 
 

@@ -9,6 +9,7 @@ from domain.container import Container
 from domain.container_status import ContainerStatus, Desired
 from domain.events import Cause, ContainerEventType, TimeSource
 from tests.unit.domain.samples import (
+    BACKOFF,
     DOCKER_ID,
     PORT,
     SLOT,
@@ -18,6 +19,7 @@ from tests.unit.domain.samples import (
     running_container,
     seen_ended,
     seen_running,
+    wish,
 )
 
 S, T = ContainerStatus, ContainerEventType
@@ -32,7 +34,7 @@ def told(container: Container) -> list[tuple[int, str, str | None, str, str]]:
 
 def stopping_container() -> Container:
     container = running_container()
-    container.request_stop(cause=Cause.API, request_id="stop")
+    container.request_stop(wish("stop"))
     container.begin()
     return container
 
@@ -40,7 +42,7 @@ def stopping_container() -> Container:
 def starting_container() -> Container:
     container = stopping_container()
     container.record_stopped(seen_ended(9), after(10))
-    container.request_start(cause=Cause.API, request_id="again")
+    container.request_start(wish("again"))
     container.begin()
     container.events.clear()
     return container
@@ -88,7 +90,7 @@ def test_the_first_run_is_told_as_created_and_started_with_all_that_consumers_ro
 
 def test_a_container_that_was_wished_deleted_while_it_came_up_is_told_all_the_same() -> None:
     container = new_container()
-    container.request_delete(cause=Cause.API, request_id="delete")
+    container.request_delete(wish("delete"))
 
     container.record_running(seen_running(1), after(2))
 
@@ -143,7 +145,9 @@ def test_an_end_that_nobody_wished_is_told_as_stopped_with_its_cause(
 ) -> None:
     container = running_container()
 
-    container.record_exited(seen_ended(9, exit_code=exit_code, oom_killed=oom_killed), after(10))
+    container.record_exited(
+        seen_ended(9, exit_code=exit_code, oom_killed=oom_killed), "", after(10), BACKOFF
+    )
 
     stopped = container.events[-1]
     assert told(container) == [(3, T.STOPPED, "running", "exited", cause)]
@@ -186,7 +190,7 @@ def test_a_later_start_is_told_as_a_new_run_of_the_same_container() -> None:
 def test_a_start_that_does_not_succeed_is_told_as_failed_and_keeps_port_and_slot() -> None:
     container = starting_container()
 
-    container.record_failed_start("exited with code 1", "boom", seen_ended(22), after(23))
+    container.record_failed_start("exited with code 1", "boom", seen_ended(22), after(23), BACKOFF)
 
     assert told(container) == [(4, T.FAILED, "starting", "exited", Cause.CRASH)]
     assert (container.status_reason, container.last_log_lines) == ("exited with code 1", "boom")
@@ -222,7 +226,7 @@ def test_a_container_that_docker_never_had_fails_without_an_id() -> None:
 
 def test_a_deletion_tells_the_end_of_the_run_and_then_itself() -> None:
     container = running_container()
-    container.request_delete(cause=Cause.API, request_id="delete")
+    container.request_delete(wish("delete"))
     container.begin()
 
     container.record_run_ended(seen_ended(9, exit_code=143), after(10))
@@ -238,7 +242,7 @@ def test_a_deletion_tells_the_end_of_the_run_and_then_itself() -> None:
 
 def test_a_container_deleted_before_it_ran_is_told_of_not_at_all() -> None:
     container = new_container()
-    container.request_delete(cause=Cause.API, request_id="delete")
+    container.request_delete(wish("delete"))
     container.begin()
 
     container.record_deleted(after(1))
@@ -265,7 +269,7 @@ def test_a_container_that_vanished_is_told_as_stopped_if_a_run_was_open_and_as_d
 def test_what_occurred_is_never_told_to_be_before_what_was_told_last() -> None:
     container = running_container()
 
-    container.record_exited(seen_ended(-30), after(10))
+    container.record_exited(seen_ended(-30), "", after(10), BACKOFF)
 
     assert container.events[-1].occurred_at == after(1)
     assert container.events[-1].occurred_at_source is TimeSource.ORCHESTRATOR
@@ -275,7 +279,7 @@ def test_what_occurred_is_never_told_to_be_before_what_was_told_last() -> None:
 def test_what_docker_does_not_date_occurred_when_it_was_observed() -> None:
     container = running_container()
 
-    container.record_exited(seen_ended(None), after(10))
+    container.record_exited(seen_ended(None), "", after(10), BACKOFF)
 
     assert container.events[-1].occurred_at == after(10)
     assert container.events[-1].occurred_at_source is TimeSource.ORCHESTRATOR

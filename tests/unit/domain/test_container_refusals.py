@@ -8,7 +8,13 @@ import pytest
 from domain.container import Container
 from domain.container_status import ContainerStatus
 from domain.errors import IllegalTransition
-from tests.unit.domain.samples import after, container_in, seen_ended, seen_running
+from tests.unit.domain.samples import (
+    BACKOFF,
+    after,
+    container_in,
+    seen_ended,
+    seen_running,
+)
 
 S = ContainerStatus
 Outcome = Callable[[Container, datetime], None]
@@ -18,7 +24,10 @@ OUTCOMES: dict[str, tuple[Outcome, set[ContainerStatus]]] = {
         lambda container, now: container.record_running(seen_running(40), now),
         {S.CREATING, S.RUNNING, S.EXITED, S.STOPPED, S.STARTING},
     ),
-    "exited": (lambda container, now: container.record_exited(seen_ended(), now), {S.RUNNING}),
+    "exited": (
+        lambda container, now: container.record_exited(seen_ended(), "", now, BACKOFF),
+        {S.RUNNING},
+    ),
     "stopped": (
         lambda container, now: container.record_stopped(seen_ended(), now),
         {S.STOPPING, S.EXITED, S.STARTING},
@@ -28,7 +37,7 @@ OUTCOMES: dict[str, tuple[Outcome, set[ContainerStatus]]] = {
         {S.CREATING},
     ),
     "failed start": (
-        lambda container, now: container.record_failed_start("no", "", seen_ended(), now),
+        lambda container, now: container.record_failed_start("no", "", seen_ended(), now, BACKOFF),
         {S.STARTING},
     ),
     "run ended": (

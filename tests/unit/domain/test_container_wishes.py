@@ -7,23 +7,29 @@ import pytest
 from domain.container import Container
 from domain.container_status import ContainerStatus, Desired
 from domain.errors import ContainerRefuses
-from domain.events import Cause
-from tests.unit.domain.samples import PORT, SLOT, UID, container_in, new_container
+from tests.unit.domain.samples import (
+    PORT,
+    SLOT,
+    UID,
+    container_in,
+    new_container,
+    wish,
+)
 
 S, D = ContainerStatus, Desired
 Wish = Callable[[Container], bool]
 
 
 def start(container: Container) -> bool:
-    return container.request_start(cause=Cause.API, request_id="start")
+    return container.request_start(wish("start"))
 
 
 def stop(container: Container) -> bool:
-    return container.request_stop(cause=Cause.API, request_id="stop")
+    return container.request_stop(wish("stop"))
 
 
 def delete(container: Container) -> bool:
-    return container.request_delete(cause=Cause.API, request_id="delete")
+    return container.request_delete(wish("delete"))
 
 
 def test_a_new_container_is_wished_running_once_and_nothing_is_told_of_it() -> None:
@@ -185,8 +191,8 @@ def test_name_and_port_stay_once_consumers_know_them(status: ContainerStatus) ->
 def test_a_start_that_nobody_has_taken_up_yet_is_not_wished_again() -> None:
     container = container_in(S.EXITED)
 
-    first = container.request_start(cause=Cause.API, request_id="r1")
-    second = container.request_start(cause=Cause.API, request_id="r2")
+    first = container.request_start(wish("r1"))
+    second = container.request_start(wish("r2"))
 
     assert (first, second, container.generation) == (True, False, 2)
 

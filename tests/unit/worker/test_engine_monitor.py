@@ -45,7 +45,7 @@ def monitor(
     monitor = EngineMonitor(
         cast(DockerContainerEngine, engine),
         cast(PostgresEngineRegistry, registry),
-        EngineAddress("127.0.0.1", 20000, 20010),
+        EngineAddress("127.0.0.1", 20000, 20010, "tcp://engine:2376"),
     )
     monitor.start()
     yield monitor

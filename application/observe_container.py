@@ -1,0 +1,40 @@
+"""Look at a container that somebody nominated, and record what differs from what is recorded.
+
+A list, an event of the engine, or a command only nominates: what is recorded was inspected afresh
+under a lease. A step that is under way looks for itself, so nothing is recorded of it here.
+"""
+
+from __future__ import annotations
+
+from application.absence import record_vanished
+from application.container_outcomes import ContainerOutcomes
+from application.leased_engine import LeasedEngine
+from domain.container import Container
+from domain.container_status import ContainerStatus
+from domain.observation import Observation
+
+_AT_REST = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPED, ContainerStatus.EXITED})
+
+
+def observe(engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container) -> None:
+    """Look afresh; what is desired rules afterwards."""
+    if container.status not in _AT_REST:
+        outcomes.looked()
+        return
+    seen = engine.look_for(container)
+    if seen is None:
+        record_vanished(engine, outcomes, container)
+    elif seen.running:
+        _found_running(outcomes, container, seen)
+    elif container.status is ContainerStatus.RUNNING:
+        outcomes.exited(engine.dated(seen), engine.last_words(seen.docker_id))
+    else:
+        outcomes.looked()
+
+
+def _found_running(outcomes: ContainerOutcomes, container: Container, seen: Observation) -> None:
+    known = (container.open_run_id, container.container_ip) == (seen.run_id, seen.container_ip)
+    if container.status is ContainerStatus.RUNNING and known:
+        outcomes.looked()
+    else:
+        outcomes.running(seen)

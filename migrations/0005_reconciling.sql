@@ -1,0 +1,47 @@
+-- What the workers need to bring state, engine and ledger together again, and to keep instances.
+
+ALTER TABLE images
+    ADD COLUMN restart_policy      text    NOT NULL DEFAULT 'on-failure',
+    -- Instances that min_instances made and that failed in a row, and when the next one is due.
+    ADD COLUMN replenish_failures  integer NOT NULL DEFAULT 0,
+    ADD COLUMN replenish_after     timestamptz,
+    ADD COLUMN replenish_reason    text,
+    ADD CONSTRAINT images_restart_policy_check CHECK (restart_policy IN ('always', 'on-failure', 'never')),
+    ADD CONSTRAINT images_replenish_failures_check CHECK (replenish_failures >= 0);
+CREATE INDEX images_min_instances_idx ON images (id) WHERE min_instances > 0 AND status NOT IN ('deleting', 'deleted');
+
+ALTER TABLE builds
+    -- Which worker holds the lease: its share of builds is counted here.
+    ADD COLUMN leased_by uuid;
+
+ALTER TABLE containers
+    ADD COLUMN restart_policy text    NOT NULL DEFAULT 'on-failure',
+    ADD COLUMN created_by     text    NOT NULL DEFAULT 'api',
+    ADD COLUMN wished_at      timestamptz,
+    -- Ends of runs in a row that the policy answers, and when it starts the container again.
+    ADD COLUMN crash_count    integer NOT NULL DEFAULT 0,
+    ADD COLUMN restart_at     timestamptz,
+    ADD COLUMN restart_cause  text,
+    -- A list, an event of the engine or a command suggests a fresh look.
+    ADD COLUMN nominated_at   timestamptz,
+    -- Since when complete lists of the engine lack it.
+    ADD COLUMN missing_since  timestamptz,
+    ADD CONSTRAINT containers_restart_policy_check CHECK (restart_policy IN ('always', 'on-failure', 'never')),
+    ADD CONSTRAINT containers_created_by_check CHECK (created_by IN ('api', 'min_instances')),
+    ADD CONSTRAINT containers_crash_count_check CHECK (crash_count >= 0);
+UPDATE containers SET wished_at = created_at;
+ALTER TABLE containers ALTER COLUMN wished_at SET NOT NULL;
+
+DROP INDEX containers_due_idx;
+CREATE INDEX containers_due_idx ON containers (next_attempt_at)
+    WHERE next_attempt_at IS NOT NULL OR generation > settled_generation OR nominated_at IS NOT NULL;
+
+ALTER TABLE engines
+    -- Where workers reach it; another engine that answers there is not trusted by itself.
+    ADD COLUMN address           text,
+    ADD COLUMN next_pass_at      timestamptz NOT NULL DEFAULT '-infinity',
+    ADD COLUMN passed_at         timestamptz,
+    ADD COLUMN next_sweep_at     timestamptz NOT NULL DEFAULT '-infinity',
+    ADD COLUMN quarantined_at    timestamptz,
+    ADD COLUMN quarantine_reason text,
+    ADD CONSTRAINT engines_quarantine_check CHECK ((quarantined_at IS NULL) = (quarantine_reason IS NULL));
