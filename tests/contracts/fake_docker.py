@@ -131,6 +131,16 @@ class FakeDocker:
                 if container.seen.running and container.order.external_port == port
             )
 
+    def becomes(self, reference: str, app: App) -> None:
+        """Let the program of a container behave differently from its next start on."""
+        with self._lock:
+            self._existing(reference).app = app
+
+    def orders(self) -> list[ContainerOrder]:
+        """Return what the containers that are there were made from."""
+        with self._lock:
+            return [container.order for container in self._containers.values()]
+
     def snapshot(self) -> Snapshot:
         with self._lock:
             containers = {found.seen.name: found.seen for found in self._containers.values()}
