@@ -63,8 +63,16 @@ WHERE i.id = %(image_id)s AND i.user_id = %(user_id)s AND i.status <> 'deleted'
 """
 )
 
-# What is desired shows at once, before a worker has taken it up.
-_CONTAINER_COLUMNS: LiteralString = """
+# Workers look at their engine every 5 s: one that none has told of for longer is out of reach.
+_ENGINE_TROUBLE: LiteralString = """
+CASE WHEN e.quarantined_at IS NOT NULL THEN 'the engine is in quarantine: an operator has to look'
+     WHEN e.checked_at < now() - interval '30 seconds' THEN 'no worker is there for its engine'
+     WHEN NOT e.reachable THEN 'the engine is not reachable at the moment' END
+"""
+
+# What is desired shows at once, before a worker has taken it up, and so does what it waits for.
+_CONTAINER_COLUMNS: LiteralString = (
+    """
 SELECT c.id, c.image_id, c.user_id, c.name,
        CASE WHEN c.status = 'deleted' THEN 'deleted'
             WHEN c.desired = 'deleted' THEN 'deleting'
@@ -73,11 +81,18 @@ SELECT c.id, c.image_id, c.user_id, c.name,
             WHEN c.desired = 'running' AND c.status = 'exited'
                  AND c.generation > c.settled_generation THEN 'starting'
             ELSE c.status END AS status,
-       c.status_reason, c.desired, c.docker_id AS container_id, c.container_ip, c.host,
-       c.internal_port, c.external_port, c.app_hostname, c.exit_code, c.oom_killed,
+       CASE WHEN c.status IN ('creating', 'starting', 'stopping', 'deleting')
+                 OR c.desired = 'deleted' OR (c.desired, c.status) IN (
+                     ('stopped', 'running'), ('stopped', 'exited'), ('running', 'stopped'))
+            THEN coalesce("""
+    + _ENGINE_TROUBLE
+    + """, c.status_reason) ELSE c.status_reason END AS status_reason,
+       c.desired, c.docker_id AS container_id, c.container_ip, c.host, c.internal_port,
+       c.external_port, c.app_hostname, c.exit_code, c.oom_killed,
        c.restart_count, c.last_log_lines, c.created_at, c.started_at, c.finished_at
-FROM containers c
+FROM containers c JOIN engines e USING (engine_id)
 """
+)
 
 _CONTAINERS: LiteralString = (
     _CONTAINER_COLUMNS

@@ -224,3 +224,29 @@ def _create(subject: Subject, order: ContainerOrder) -> str | EngineError:
         return subject.engine.create(order)
     except EngineError as exc:
         return exc
+
+
+def test_the_list_of_ours_shows_each_as_a_look_does_and_nothing_that_is_gone(
+    subject: Subject,
+) -> None:
+    created, running, removed = (subject.engine.create(subject.order()) for _ in range(3))
+    subject.engine.start(running)
+    subject.engine.remove(removed)
+
+    listed = {seen.docker_id: seen for seen in subject.engine.list_ours()}
+
+    assert {listed[each] for each in (created, running)} == {
+        subject.seen(created),
+        subject.seen(running),
+    }
+    assert removed not in listed
+
+
+def test_an_engine_tells_when_it_started_and_keeps_to_it(subject: Subject, running: str) -> None:
+    started_at = subject.engine.started_at()
+
+    run = subject.seen(running).started_at
+    assert started_at is not None
+    assert run is not None
+    assert started_at < run
+    assert subject.engine.started_at() == started_at

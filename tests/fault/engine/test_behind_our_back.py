@@ -1,0 +1,146 @@
+"""Containers end, vanish and start without us: each change is told once, and what is desired rules.
+
+Passes are 20 s apart here, and everything has to be told sooner: the engine's events nominate.
+"""
+
+import time
+from datetime import datetime
+
+import pytest
+
+from tests.fault.conftest import Note
+from tests.fault.engine.behind import Behind
+
+# Far below the time between two passes.
+PROMPTLY_SECONDS = 10.0
+RAN = ["created", "started"]
+
+
+def moment(text: str) -> datetime:
+    """Read Docker's time as it is told: cut to microseconds."""
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize("command", ["kill", "stop"])
+def test_an_end_behind_our_back_is_told_with_dockers_time_and_answered_by_the_policy(
+    behind: Behind, note: Note, command: str
+) -> None:
+    container = behind.running()
+
+    began = time.monotonic()
+    behind.docker(command, container["container_id"])
+    stopped = behind.wait_for_told(container, "stopped")
+    took = time.monotonic() - began
+    finished = behind.look(container)[1]
+    again = behind.wait_for_status(container, "running", runs=1)
+
+    body = stopped["body"]
+    assert (body["cause"], body["exit_code"], body["oom_killed"]) == ("crash", 137, False)
+    assert moment(body["timestamp"]) <= moment(finished) or again["restart_count"] == 1
+    assert body["occurred_at_source"] == "engine"
+    assert behind.recorded(container) == [*RAN, "stopped", "started"]
+    assert again["external_port"] == container["external_port"]
+    assert took < PROMPTLY_SECONDS
+    note(f"told {took:.2f} s after docker {command}")
+
+
+def test_a_container_that_is_removed_is_told_as_stopped_and_deleted(
+    behind: Behind, note: Note
+) -> None:
+    container = behind.running()
+
+    began = time.monotonic()
+    behind.docker("rm", "--force", container["container_id"])
+    behind.wait_for_told(container, "deleted")
+    took = time.monotonic() - began
+
+    assert behind.recorded(container) == [*RAN, "stopped", "deleted"]
+    assert behind.service.http.get(f"/api/containers/{container['id']}").status_code == 404
+    assert took < PROMPTLY_SECONDS
+    note(f"told {took:.2f} s after docker rm -f")
+
+
+def test_a_restart_is_told_as_the_end_of_one_run_and_the_beginning_of_another(
+    behind: Behind,
+) -> None:
+    container = behind.running()
+
+    behind.docker("restart", "--time", "0", container["container_id"])
+    behind.wait_for_told(container, "started", since=2)
+
+    row = behind.wait_for_status(container, "running")
+    assert behind.recorded(container) == [*RAN, "stopped", "started"]
+    assert row["open_run_id"] != behind.told(container, 4)[1]["run_id"]
+
+
+def test_memory_that_runs_out_is_told_as_such(behind: Behind) -> None:
+    (container,) = behind.create(mode="eats")
+
+    behind.docker("exec", container["container_id"], "/bin/touch", "/eat")
+    stopped = behind.wait_for_told(container, "stopped")
+
+    assert (stopped["body"]["cause"], stopped["body"]["oom_killed"]) == ("oom", True)
+    # Its file system is kept over the start, so it eats again: a loop that is visible as such.
+    (row,) = behind.service.wait_for(
+        "SELECT * FROM containers WHERE id = %s AND status = 'exited' AND crash_count >= 2",
+        container["id"],
+    )
+    assert "memory" in row["status_reason"]
+    assert row["restart_at"] is not None
+
+
+def test_a_stopped_container_that_somebody_starts_is_told_and_stopped_again(
+    behind: Behind,
+) -> None:
+    container = behind.running()
+    behind.service.http.post(f"/api/containers/{container['id']}/stop?wait=60")
+
+    behind.docker("start", container["container_id"])
+    behind.wait_for_told(container, "stopped", since=3)
+
+    behind.wait_for_status(container, "stopped")
+    assert behind.recorded(container) == [*RAN, "stopped", "started", "stopped"]
+
+
+def test_an_app_that_ignores_sigterm_is_killed_after_the_grace(behind: Behind) -> None:
+    (container,) = behind.create(mode="eats")
+
+    began = time.monotonic()
+    answer = behind.service.http.post(f"/api/containers/{container['id']}/stop?wait=60").json()
+
+    assert (answer["status"], answer["exit_code"]) == ("stopped", 137)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("exits", "exited with code 3 before port 8080 answered"),
+        ("never-listens", "did not listen on port 8080 within 20 seconds"),
+    ],
+)
+def test_an_app_that_never_comes_up_fails_for_good_and_leaves_nothing(
+    behind: Behind, mode: str, reason: str
+) -> None:
+    (container,) = behind.create(mode=mode)
+
+    row = behind.state(container)
+    assert (container["status"], container["status_reason"]) == ("failed", reason)
+    assert (row["slot"], row["external_port"]) == (None, None)
+    assert behind.recorded(container) == ["failed"]
+    assert not behind.in_docker(container)
+
+
+def test_with_the_events_reader_frozen_the_next_pass_repairs_everything(behind: Behind) -> None:
+    crashed, removed = behind.create(2)
+    readers = behind.freeze_event_readers()
+    behind.docker("kill", crashed["container_id"])
+    behind.docker("rm", "--force", removed["container_id"])
+
+    behind.wait_for_told(crashed, "stopped")
+    behind.wait_for_told(removed, "deleted")
+
+    assert readers
+    assert behind.recorded(crashed)[:3] == [*RAN, "stopped"]
+    assert behind.recorded(removed) == [*RAN, "stopped", "deleted"]
+    behind.thaw(readers)

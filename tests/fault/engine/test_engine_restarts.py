@@ -1,0 +1,97 @@
+"""The engine ends and comes back: in order or by kill -9, idle or in the middle of something."""
+
+import time
+
+import pytest
+
+from tests.fault.conftest import Note
+from tests.fault.engine.behind import Behind, Event
+
+RAN = ["created", "started"]
+CONTAINERS = 10
+
+
+def end(behind: Behind, how: str) -> None:
+    if how == "in-order":
+        behind.engine.halt()
+    else:
+        behind.engine.kill()
+
+
+def wait_until_noticed(behind: Behind) -> None:
+    """Wait until the worker has told the others that its engine does not answer."""
+    behind.service.wait_for("SELECT 1 FROM engines WHERE NOT reachable")
+
+
+@pytest.mark.parametrize("how", ["in-order", "by-kill"])
+def test_what_ran_runs_again_and_both_are_told_with_dockers_times(
+    behind: Behind, note: Note, how: str
+) -> None:
+    containers = behind.create(CONTAINERS)
+    assert {container["status"] for container in containers} == {"running"}
+
+    end(behind, how)
+    wait_until_noticed(behind)
+    behind.engine.start()
+    back = time.monotonic()
+    for container in containers:
+        behind.wait_for_status(container, "running", runs=1)
+    took = time.monotonic() - back
+
+    note(f"{CONTAINERS} containers run again {took:.1f} s after dockerd was back ({how})")
+    for container in containers:
+        assert behind.recorded(container) == [*RAN, "stopped", "started"]
+        _, _, stopped, started = behind.told(container, 4)
+        assert {stopped["cause"], started["cause"]} == {"engine_restart"}
+        assert (stopped["occurred_at_source"], started["occurred_at_source"]) == ("engine",) * 2
+        assert stopped["timestamp"] < started["timestamp"]
+        assert started["timestamp"][:19] == behind.look(container)[0][:19]
+        assert started["external_port"] == container["external_port"]
+    assert took < 60
+
+
+def test_a_wish_during_an_outage_is_told_as_pending_and_why_and_carried_out_after_it(
+    behind: Behind,
+) -> None:
+    stopped, deleted = behind.create(2)
+    behind.engine.halt()
+    wait_until_noticed(behind)
+    http = behind.service.http
+
+    answers = [
+        http.post(f"/api/containers/{stopped['id']}/stop?wait=0"),
+        http.delete(f"/api/containers/{deleted['id']}?wait=0"),
+        http.post(f"/api/containers/{behind.image_id}?wait=0"),
+    ]
+    bodies: list[Event] = [answers[0].json(), answers[1].json(), answers[2].json()[0]]
+    behind.engine.start()
+    behind.wait_for_status(stopped, "stopped")
+    behind.wait_for_told(deleted, "deleted")
+    behind.wait_for_status(bodies[2], "running")
+
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
+    reasons = {body["status_reason"] for body in bodies}
+    assert reasons == {"the engine is not reachable at the moment"}
+    assert [body["status"] for body in bodies] == ["stopping", "deleting", "creating"]
+    # What ended with the engine was not ended by the wish, and is told once.
+    assert behind.recorded(stopped) == [*RAN, "stopped"]
+    assert behind.recorded(deleted) == [*RAN, "stopped", "deleted"]
+
+
+def test_an_engine_killed_while_containers_are_made_costs_nothing_but_time(
+    behind: Behind,
+) -> None:
+    containers = behind.create(4, wait=0)
+    behind.service.wait_for(
+        "SELECT 1 FROM containers WHERE id = %s AND lease_epoch > 0", containers[0]["id"]
+    )
+
+    behind.engine.kill()
+    behind.engine.start()
+
+    for container in containers:
+        behind.wait_for_status(container, "running")
+        told = behind.recorded(container)
+        assert told[:2] == RAN
+        assert told[2:] in ([], ["stopped", "started"])
+    assert len(behind.service.containers_in_docker(behind.image_id)) == len(containers)
