@@ -3,7 +3,7 @@
 VENV := entrypoints/dev/venv.sh
 BIN := .venv/bin
 
-.PHONY: help demo test fault fault-long bench-relay up check lock
+.PHONY: help demo test fault fault-long bench-relay bench-recovery up check lock
 
 help:
 	@echo "make demo   show the whole flow on embedded defaults, then leave nothing running"
@@ -12,6 +12,7 @@ help:
 	@echo "make fault  those tests alone that let things die, with short outages as in make test"
 	@echo "make fault-long  the faults of the relay at full length, with the run of 100,000 events"
 	@echo "make bench-relay how fast the relay is, beside what it is made of (BENCH_ARGS=--small: a minute)"
+	@echo "make bench-recovery how soon a crash is told, and what a pass over the engine costs (as root)"
 	@echo "make check  lint, format, types, import contracts, and that the lock is current"
 	@echo "make lock   resolve the dependencies anew"
 
@@ -40,6 +41,11 @@ fault-long:
 bench-relay:
 	@$(VENV)
 	@$(BIN)/python -m tests.benchmarks.relay $(BENCH_ARGS)
+
+bench-recovery:
+	@$(VENV)
+	@$(BIN)/python -m entrypoints.dev.engine prepare
+	@$(BIN)/python -m tests.benchmarks.recovery $(BENCH_ARGS)
 
 check:
 	@$(VENV)

@@ -45,8 +45,16 @@ class ContainerOutcomes:
     def running(self, seen: Observation) -> None:
         self._settle(lambda container, now: container.record_running(seen, now))
 
-    def exited(self, seen: Observation, logs: str) -> None:
-        self._settle(lambda container, now: container.record_exited(seen, logs, now, self._backoff))
+    def exited(self, seen: Observation) -> None:
+        self._settle(lambda container, now: container.record_exited(seen, now, self._backoff))
+
+    def last_words(self, seen: Observation, logs: str) -> None:
+        """Add what it wrote to an end that is recorded; nothing rests on it, so without a lease."""
+        if seen.run_id is not None:
+            run_id = seen.run_id
+            self._transactions.run(
+                lambda uow: uow.containers.note_last_words(self._lease.id, run_id, logs)
+            )
 
     def stopped(self, seen: Observation, *, found_ended: bool = False) -> None:
         self._settle(

@@ -6,8 +6,6 @@ the call may take, and a call that is cut off by its limit is over when another 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from application.engine_calls import ContainerOrder
 from application.leases import Lease
 from application.ports import ContainerEngine
@@ -55,26 +53,23 @@ class LeasedEngine:
         self._cover(self._engine.limits.remove)
         self._engine.remove(docker_id)
 
-    def inspect(self, reference: str) -> Observation | None:
+    def inspect(self, reference: str, *, dated: bool = False) -> Observation | None:
         self._cover(self._engine.limits.inspect)
-        return self._engine.inspect(reference)
+        return self._engine.inspect(reference, dated=dated)
 
-    def look_for(self, container: Container) -> Observation | None:
+    def look_for(self, container: Container, *, dated: bool = False) -> Observation | None:
         """Look for the container by its Docker id, or by its name while that is not known.
 
         A stranger that bears the name is not it.
+
+        Args:
+            dated: whether the end of a run is to be told: the engine's own start tells its cause.
         """
-        seen = self.inspect(container.docker_id or container.name)
+        seen = self.inspect(container.docker_id or container.name, dated=dated)
         return seen if seen is not None and seen.uid == container.uid else None
 
-    def dated(self, seen: Observation) -> Observation:
-        """Add when the engine started: it tells whether a run ended with the engine."""
-        self._cover(self._engine.limits.inspect)
-        return replace(seen, engine_started_at=self._engine.started_at())
-
     def last_words(self, docker_id: str) -> str:
-        """Return the last lines that the container wrote."""
-        self._cover(self._engine.limits.inspect)
+        """Return the last lines that the container wrote; the only call without the lease."""
         return self._engine.log_lines(docker_id, LOG_LINES)
 
     def _cover(self, seconds: float) -> None:

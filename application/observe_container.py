@@ -6,8 +6,11 @@ under a lease. A step that is under way looks for itself, so nothing is recorded
 
 from __future__ import annotations
 
+import contextlib
+
 from application.absence import record_vanished
 from application.container_outcomes import ContainerOutcomes
+from application.errors import EngineError
 from application.leased_engine import LeasedEngine
 from domain.container import Container
 from domain.container_status import ContainerStatus
@@ -21,13 +24,16 @@ def observe(engine: LeasedEngine, outcomes: ContainerOutcomes, container: Contai
     if container.status not in _AT_REST:
         outcomes.looked()
         return
-    seen = engine.look_for(container)
+    seen = engine.look_for(container, dated=True)
     if seen is None:
         record_vanished(engine, outcomes, container)
     elif seen.running:
         _found_running(outcomes, container, seen)
     elif container.status is ContainerStatus.RUNNING:
-        outcomes.exited(engine.dated(seen), engine.last_words(seen.docker_id))
+        outcomes.exited(seen)
+        # Nobody is to learn of the end later because of them.
+        with contextlib.suppress(EngineError):
+            outcomes.last_words(seen, engine.last_words(seen.docker_id))
     else:
         outcomes.looked()
 

@@ -99,9 +99,6 @@ class ContainerEngine(Protocol):
     def engine_id(self) -> str:
         """Return the engine's own id, asked afresh: DOCKER_HOST may lead to another one by now."""
 
-    def started_at(self) -> datetime | None:
-        """Return when the engine itself started last, None if it does not tell."""
-
     def list_ours(self) -> Sequence[Observation]:
         """Return every container with our installation's label, running or not: all or none.
 
@@ -150,8 +147,12 @@ class ContainerEngine(Protocol):
     def remove(self, docker_id: str) -> None:
         """Remove a container, killing it if it runs; gone already is no error."""
 
-    def inspect(self, reference: str) -> Observation | None:
-        """Look at a container by Docker id or name; None means verified absent."""
+    def inspect(self, reference: str, *, dated: bool = False) -> Observation | None:
+        """Look at a container by Docker id or name; None means verified absent.
+
+        Args:
+            dated: whether to tell when the engine itself started, too, if it can be learnt.
+        """
 
     def log_lines(self, docker_id: str, count: int) -> str:
         """Return the last lines that a container wrote, for a human to read."""

@@ -50,11 +50,11 @@ class TakeDownContainer:
         Raises:
             EngineTransient: it runs on.
         """
-        seen = engine.look_for(container)
+        seen = engine.look_for(container, dated=True)
         if seen is None:
             return None, False
         if not seen.running:
-            return engine.dated(seen), True
+            return seen, True
         engine.stop(seen.docker_id, self._grace)
         seen = engine.inspect(seen.docker_id)
         if seen is not None and seen.running:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 from application.leases import Lease, Renewal, Settlement, Work
 from domain.build import Build
@@ -77,6 +78,9 @@ class ContainerRepository(Protocol):
 
     def save(self, container: Container) -> None:
         """Write its state and the events it raised."""
+
+    def note_last_words(self, container_id: int, run_id: UUID, logs: str) -> None:
+        """Add the last lines of a run that ended, if the container has not begun another since."""
 
     def is_missing(self, container_id: int) -> bool:
         """Return whether a complete list of a trusted engine lacked it, the last time one came."""

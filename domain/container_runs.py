@@ -49,14 +49,11 @@ class ContainerRuns(ContainerState):
             self._raise(ContainerEventType.CREATED, previous, cause, now, seen.started_at)
         self._raise(ContainerEventType.STARTED, previous, cause, now, seen.started_at)
 
-    def record_exited(
-        self, seen: Observation, logs: str, now: datetime, backoff: RestartBackoff
-    ) -> None:
+    def record_exited(self, seen: Observation, now: datetime, backoff: RestartBackoff) -> None:
         """It was seen not running while it should run: a crash, an OOM kill, or its own exit.
 
         Args:
             seen: its state in Docker.
-            logs: the last lines it wrote.
             now: the time of this observation.
             backoff: how long it rests if its policy starts it again.
         """
@@ -64,7 +61,7 @@ class ContainerRuns(ContainerState):
         previous = self._move(ContainerStatus.EXITED)
         self._note_end(seen)
         cause = unwished_cause(seen)
-        self.status_reason, self.last_log_lines = told_end(seen, cause), logs
+        self.status_reason = told_end(seen, cause)
         self._tell_stopped(previous, cause, seen.finished_at, now)
         self._plan_restart(cause, now, backoff)
 

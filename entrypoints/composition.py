@@ -241,6 +241,7 @@ class Worker(Storage):
         ),
         census,
         monitor,
+        dispatcher.provided.wake,
     )
     listener = providers.Singleton(
         PostgresListener,

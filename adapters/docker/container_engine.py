@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from adapters.docker import labels
@@ -19,10 +18,11 @@ from adapters.docker.environment_flags import environment_flags
 from adapters.docker.error_classes import AlreadyDone, Gone, classified_build
 from adapters.docker.inspection import (
     CONTAINER_ID,
+    DEFAULT_NETWORK,
     ENGINE_ID,
     IMAGE_ID,
     checked_id,
-    engine_time,
+    dated_observation,
     observations,
 )
 from adapters.docker.run_flags import run_flags
@@ -85,14 +85,6 @@ class DockerContainerEngine:
     def version(self) -> str:
         """Return the engine's version, for whoever reads the engines table."""
         return self._run(self._limits.inspect, ["version", "--format", "{{.Server.Version}}"])
-
-    def started_at(self) -> datetime | None:
-        """Docker does not tell, but it makes its default network anew whenever it starts."""
-        command = ["network", "inspect", "--format", "{{json .Created}}", "bridge"]
-        try:
-            return engine_time(self._run(self._limits.inspect, command))
-        except Gone:
-            return None
 
     def list_ours(self) -> list[Observation]:
         ours = f"label={labels.INSTALLATION_ID}={self._installation_id}"
@@ -169,7 +161,9 @@ class DockerContainerEngine:
         except (AlreadyDone, Gone):
             return
 
-    def inspect(self, reference: str) -> Observation | None:
+    def inspect(self, reference: str, *, dated: bool = False) -> Observation | None:
+        if dated and (seen := self._inspect_dated(reference)) is not None:
+            return seen
         try:
             answer = self._run(self._limits.inspect, ["container", "inspect", reference])
         except Gone:
@@ -191,6 +185,17 @@ class DockerContainerEngine:
         return text.encode()[-LOG_BYTES:].decode(errors="ignore")
 
     # ---- detail ----------------------------------------------------------------------------
+
+    def _inspect_dated(self, reference: str) -> Observation | None:
+        """Look at a container and at the engine's start in one call; None if either is not there.
+
+        Docker does not tell when it started, but it makes its default network anew each time.
+        """
+        command = ["inspect", "--format", "{{json .}}", reference, DEFAULT_NETWORK]
+        try:
+            return dated_observation(self._run(self._limits.inspect, command))
+        except Gone:
+            return None
 
     def _run(self, seconds: float, command: Sequence[str]) -> str:
         with self._calls.call(seconds) as call:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,6 +17,8 @@ CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 # A UUID; before Engine 24 groups of letters and digits.
 ENGINE_ID = re.compile(r"[\w:-]{8,128}")
+
+DEFAULT_NETWORK = "bridge"
 
 # Docker's zero time: it never happened.
 _NEVER_YEAR = 1
@@ -49,7 +52,14 @@ class _Container(msgspec.Struct, rename="pascal"):
     network_settings: _NetworkSettings
 
 
+class _DefaultNetwork(msgspec.Struct, rename="pascal"):
+    created: str
+    driver: str
+
+
 _DECODER = msgspec.json.Decoder(list[_Container])
+_CONTAINER = msgspec.json.Decoder(_Container)
+_NETWORK = msgspec.json.Decoder(_DefaultNetwork)
 
 
 def checked_id(shape: re.Pattern[str], answer: str) -> str:
@@ -64,15 +74,24 @@ def checked_id(shape: re.Pattern[str], answer: str) -> str:
     return found
 
 
-def engine_time(answer: str) -> datetime | None:
-    """Read a time that was answered as JSON.
+def dated_observation(answer: str) -> Observation | None:
+    """Read one container and the default network, a line of JSON each.
+
+    Returns:
+        The container with the network's time as the engine's start; None if something else of that
+        name was found instead.
 
     Raises:
-        OutcomeUnknown: it is none.
+        OutcomeUnknown: it is not what Docker answers.
     """
+    lines = answer.splitlines()
     try:
-        return _time(msgspec.json.decode(answer, type=str))
-    except (msgspec.DecodeError, ValueError, OverflowError) as exc:
+        container = _observation(_CONTAINER.decode(lines[0]))
+        network = _NETWORK.decode(lines[1])
+        return replace(container, engine_started_at=_time(network.created))
+    except msgspec.ValidationError:
+        return None
+    except (msgspec.DecodeError, ValueError, OverflowError, IndexError) as exc:
         raise OutcomeUnknown("the engine's answer cannot be read") from exc
 
 

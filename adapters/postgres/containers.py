@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -48,6 +49,11 @@ _LOCK_FAILED = (
 )
 
 _USED_SLOTS = "SELECT slot FROM containers WHERE image_id = %(image_id)s AND slot IS NOT NULL"
+
+_NOTE_LAST_WORDS = """
+UPDATE containers SET last_log_lines = %(logs)s
+WHERE id = %(id)s AND status = 'exited' AND last_run_id = %(run_id)s
+"""
 
 _IS_MISSING = """
 SELECT FROM containers JOIN engines USING (engine_id)
@@ -138,6 +144,10 @@ class PostgresContainerRepository:
         self._ledger.record(container.events)
         self._signals.update((Channel.WORK, Channel.OUTCOME))
         container.events.clear()
+
+    def note_last_words(self, container_id: int, run_id: UUID, logs: str) -> None:
+        parameters = {"id": container_id, "run_id": run_id, "logs": logs}
+        self._connection.execute(_NOTE_LAST_WORDS, parameters)
 
     def is_missing(self, container_id: int) -> bool:
         return self._connection.execute(_IS_MISSING, {"id": container_id}).fetchone() is not None

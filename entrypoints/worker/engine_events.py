@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -17,11 +18,20 @@ log = structlog.get_logger(__name__)
 
 
 class EngineEvents:
-    """A thread with one stream at a time."""
+    """A thread with one stream at a time.
+
+    Args:
+        wake: lets this worker look for work at once; the others are signalled by the database.
+    """
 
     def __init__(
-        self, stream: DockerEventStream, census: PostgresCensus, monitor: EngineMonitor
+        self,
+        stream: DockerEventStream,
+        census: PostgresCensus,
+        monitor: EngineMonitor,
+        wake: Callable[[], None],
     ) -> None:
+        self._wake = wake
         self._stream = stream
         self._census = census
         self._monitor = monitor
@@ -65,3 +75,4 @@ class EngineEvents:
             self._census.request_pass(engine_id)
         else:
             self._census.nominate([sign.uid])
+            self._wake()

@@ -10,8 +10,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 
 from application.engine_calls import BuildOrder, CallLimits, ContainerOrder
 from application.errors import (
@@ -112,10 +111,6 @@ class FakeContainerEngine:
         with self._call("version", ""):
             return "fake"
 
-    def started_at(self) -> datetime | None:
-        with self._call("started_at", ""):
-            return self.docker.started_at
-
     def list_ours(self) -> list[Observation]:
         with self._call("list_ours", ""):
             found = self.docker.snapshot().containers.values()
@@ -170,9 +165,12 @@ class FakeContainerEngine:
         with self._call("remove", docker_id):
             self.docker.remove(docker_id)
 
-    def inspect(self, reference: str) -> Observation | None:
+    def inspect(self, reference: str, *, dated: bool = False) -> Observation | None:
         with self._call("inspect", reference):
-            return self.docker.find(reference)
+            seen = self.docker.find(reference)
+            if seen is None or not dated:
+                return seen
+            return replace(seen, engine_started_at=self.docker.started_at)
 
     def log_lines(self, docker_id: str, count: int) -> str:
         with self._call("log_lines", docker_id):

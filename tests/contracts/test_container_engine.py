@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -242,11 +243,17 @@ def test_the_list_of_ours_shows_each_as_a_look_does_and_nothing_that_is_gone(
     assert removed not in listed
 
 
-def test_an_engine_tells_when_it_started_and_keeps_to_it(subject: Subject, running: str) -> None:
-    started_at = subject.engine.started_at()
+def test_a_dated_look_tells_when_the_engine_started_and_else_the_same(
+    subject: Subject, running: str
+) -> None:
+    plain = subject.seen(running)
 
-    run = subject.seen(running).started_at
-    assert started_at is not None
-    assert run is not None
-    assert started_at < run
-    assert subject.engine.started_at() == started_at
+    dated = subject.engine.inspect(running, dated=True)
+
+    assert dated is not None
+    assert dated.engine_started_at is not None
+    assert plain.started_at is not None
+    assert dated.engine_started_at < plain.started_at
+    assert replace(dated, engine_started_at=None) == plain
+    assert subject.engine.inspect(running, dated=True) == dated
+    assert subject.engine.inspect(ABSENT, dated=True) is None

@@ -143,7 +143,7 @@ class ContainerMachine(RuleBasedStateMachine):
         if outcome == "running":
             container.record_running(seen_running(run), now)
         elif outcome == "exited":
-            container.record_exited(ended, "logs", now, BACKOFF)
+            container.record_exited(ended, now, BACKOFF)
         elif outcome == "stopped":
             container.record_stopped(ended, now)
         elif outcome == "run_ended":

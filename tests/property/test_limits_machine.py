@@ -229,7 +229,7 @@ class LimitsMachine(UsersMachine):
         outcomes, over = self.installation.outcomes(lease, transactions), ended(lease.id, run)
         acts: dict[str, Callable[[], None]] = {
             "running": lambda: outcomes.running(seen(lease.id, run)),
-            "exited": lambda: outcomes.exited(over, ""),
+            "exited": lambda: outcomes.exited(over),
             "stopped": lambda: outcomes.stopped(over),
             "run_ended": lambda: outcomes.run_ended(over),
             "failed": lambda: outcomes.failed("reason", "logs", over),

@@ -150,7 +150,7 @@ class Backstage:
 
         def work(uow: UnitOfWork) -> None:
             container = uow.containers.lock(container_id)
-            container.record_exited(_seen(container, exit_code=137), "", now(), RestartBackoff())
+            container.record_exited(_seen(container, exit_code=137), now(), RestartBackoff())
             uow.containers.save(container)
 
         self.run(work)

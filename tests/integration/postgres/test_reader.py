@@ -130,7 +130,7 @@ def test_an_exited_container_shows_as_starting_only_once_it_is_started(
     container_id = installation.run_container()
     installation.execute("UPDATE containers SET next_attempt_at = now()")
     (lease,) = installation.claim()
-    installation.outcomes(lease).exited(ended(container_id, exit_code=3), "boom")
+    installation.outcomes(lease).exited(ended(container_id, exit_code=3))
     exited = installation.reader.container("user-1", container_id)
 
     installation.wish(container_id, Desired.RUNNING)

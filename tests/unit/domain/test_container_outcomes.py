@@ -146,7 +146,7 @@ def test_an_end_that_nobody_wished_is_told_as_stopped_with_its_cause(
     container = running_container()
 
     container.record_exited(
-        seen_ended(9, exit_code=exit_code, oom_killed=oom_killed), "", after(10), BACKOFF
+        seen_ended(9, exit_code=exit_code, oom_killed=oom_killed), after(10), BACKOFF
     )
 
     stopped = container.events[-1]
@@ -269,7 +269,7 @@ def test_a_container_that_vanished_is_told_as_stopped_if_a_run_was_open_and_as_d
 def test_what_occurred_is_never_told_to_be_before_what_was_told_last() -> None:
     container = running_container()
 
-    container.record_exited(seen_ended(-30), "", after(10), BACKOFF)
+    container.record_exited(seen_ended(-30), after(10), BACKOFF)
 
     assert container.events[-1].occurred_at == after(1)
     assert container.events[-1].occurred_at_source is TimeSource.ORCHESTRATOR
@@ -279,7 +279,7 @@ def test_what_occurred_is_never_told_to_be_before_what_was_told_last() -> None:
 def test_what_docker_does_not_date_occurred_when_it_was_observed() -> None:
     container = running_container()
 
-    container.record_exited(seen_ended(None), "", after(10), BACKOFF)
+    container.record_exited(seen_ended(None), after(10), BACKOFF)
 
     assert container.events[-1].occurred_at == after(10)
     assert container.events[-1].occurred_at_source is TimeSource.ORCHESTRATOR

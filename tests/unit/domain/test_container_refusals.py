@@ -25,7 +25,7 @@ OUTCOMES: dict[str, tuple[Outcome, set[ContainerStatus]]] = {
         {S.CREATING, S.RUNNING, S.EXITED, S.STOPPED, S.STARTING},
     ),
     "exited": (
-        lambda container, now: container.record_exited(seen_ended(), "", now, BACKOFF),
+        lambda container, now: container.record_exited(seen_ended(), now, BACKOFF),
         {S.RUNNING},
     ),
     "stopped": (

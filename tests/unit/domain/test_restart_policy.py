@@ -55,19 +55,19 @@ def crash_again(container: Container, started: float, lasted: float) -> None:
     container.record_running(seen_running(started), after(started))
     ended = replace(seen_running(started), running=False, exit_code=1, container_ip=None)
     ended = replace(ended, finished_at=after(started + lasted))
-    container.record_exited(ended, "boom", after(started + lasted), BACKOFF)
+    container.record_exited(ended, after(started + lasted), BACKOFF)
 
 
 def test_a_crash_loop_shows_its_count_code_logs_and_next_start() -> None:
     container = running_container()
-    container.record_exited(seen_ended(9, exit_code=3), "boom", after(10), BACKOFF)
+    container.record_exited(seen_ended(9, exit_code=3), after(10), BACKOFF)
     first = (container.crash_count, container.restart_at)
 
     crash_again(container, started=30, lasted=2)
 
     assert first == (1, after(20))
     assert (container.crash_count, container.restart_at) == (2, after(32 + 20))
-    assert (container.exit_code, container.last_log_lines) == (1, "boom")
+    assert (container.exit_code, container.status_reason) == (1, "exited with code 1")
     assert (container.status, container.restart_count) == (S.EXITED, 1)
 
 
@@ -84,14 +84,14 @@ def test_a_run_that_lasted_as_long_as_the_ceiling_ends_a_crash_loop() -> None:
 
 def crash_again_or_first(container: Container, number: int) -> None:
     if number == 0:
-        container.record_exited(seen_ended(9, exit_code=3), "", after(10), BACKOFF)
+        container.record_exited(seen_ended(9, exit_code=3), after(10), BACKOFF)
     else:
         crash_again(container, started=100 * number, lasted=1)
 
 
 def test_a_start_by_policy_is_told_as_the_reconcilers() -> None:
     container = running_container()
-    container.record_exited(seen_ended(9, exit_code=3), "", after(10), BACKOFF)
+    container.record_exited(seen_ended(9, exit_code=3), after(10), BACKOFF)
     container.events.clear()
     container.begin()
 
@@ -105,7 +105,7 @@ def test_a_start_by_policy_is_told_as_the_reconcilers() -> None:
 
 def test_a_start_that_a_user_wished_is_told_as_theirs_and_forgets_the_loop() -> None:
     container = running_container()
-    container.record_exited(seen_ended(9, exit_code=3), "", after(10), BACKOFF)
+    container.record_exited(seen_ended(9, exit_code=3), after(10), BACKOFF)
     container.settled_generation = container.generation
     container.events.clear()
     container.request_start(wish("again", at=12))
@@ -120,7 +120,7 @@ def test_a_start_that_a_user_wished_is_told_as_theirs_and_forgets_the_loop() -> 
 def test_an_end_that_the_policy_leaves_alone_rests_until_a_wish() -> None:
     container = running_container()
 
-    container.record_exited(seen_ended(9, exit_code=0), "", after(10), BACKOFF)
+    container.record_exited(seen_ended(9, exit_code=0), after(10), BACKOFF)
 
     assert (container.restart_at, container.crash_count) == (None, 0)
     assert container.next_step_in(after(10)) is None
@@ -135,7 +135,7 @@ def test_a_run_that_ended_with_the_engine_is_resumed_at_once_whatever_the_policy
     container.spec = replace(container.spec, restart_policy=policy)
     ended = replace(seen_ended(9, exit_code=exit_code), engine_started_at=after(12))
 
-    container.record_exited(ended, "", after(15), BACKOFF)
+    container.record_exited(ended, after(15), BACKOFF)
 
     assert container.events[-1].cause is Cause.ENGINE_RESTART
     assert (container.restart_at, container.restart_cause) == (after(15), Cause.ENGINE_RESTART)
@@ -165,7 +165,7 @@ def test_nothing_is_planned_for_a_container_that_is_not_wished_running() -> None
     container = running_container()
     container.request_stop(wish("stop"))
 
-    container.record_exited(seen_ended(9, exit_code=3), "", after(10), BACKOFF)
+    container.record_exited(seen_ended(9, exit_code=3), after(10), BACKOFF)
 
     assert container.restart_at is None
 
@@ -228,7 +228,7 @@ def test_a_failed_start_rests_like_a_crash() -> None:
 
 def test_the_time_to_the_next_step_follows_from_the_plan() -> None:
     container = running_container()
-    container.record_exited(seen_ended(9, exit_code=3), "", after(10), RestartBackoff(5, 60))
+    container.record_exited(seen_ended(9, exit_code=3), after(10), RestartBackoff(5, 60))
 
     assert container.next_step_in(after(11)) == 4
     assert container.next_step_in(after(99)) == 0
