@@ -20,6 +20,7 @@ from entrypoints.dev.home_folder import HomeFolder
 
 _START_TIMEOUT_SECONDS = 90.0
 _STOP_TIMEOUT_SECONDS = 40.0
+_OWN_ID_SINCE = 23
 # Docker's data is about twice as fast on tmpfs; a quarter of what is free hurts nobody.
 _TMPFS_SHARE, _TMPFS_LEAST_BYTES = 4, 2 * 2**30
 
@@ -119,7 +120,10 @@ class Engine:
         self._home.release()
 
     def _settings(self) -> dict[str, object]:
+        # Before 23 every engine of a machine took its id from one file; later it lies in data-root.
+        key = {"deprecated-key-path": str(self._data / "key.json")} if _shares_its_id() else {}
         return {
+            **key,
             "hosts": [self.host],
             "data-root": str(self._data),
             "exec-root": str(self._runtime / "exec"),
@@ -156,6 +160,11 @@ class Engine:
             _run("ip", "link", "add", self._bridge, "type", "bridge")
         _run("ip", "address", "add", f"10.214.{third}.1/24", "dev", self._bridge)
         _run("ip", "link", "set", self._bridge, "up")
+
+
+def _shares_its_id() -> bool:
+    found = re.search(r"version (\d+)", _run("dockerd", "--version"))
+    return found is not None and int(found[1]) < _OWN_ID_SINCE
 
 
 def engine_answers(host: str) -> bool:

@@ -1,9 +1,12 @@
 """The engine ends and comes back: in order or by kill -9, idle or in the middle of something."""
 
 import time
+from pathlib import Path
 
 import pytest
 
+from entrypoints.dev.example_contexts import archive
+from tests.contracts.busybox_contexts import make_busybox_context
 from tests.fault.conftest import Note
 from tests.fault.engine.behind import Behind, Event
 
@@ -95,3 +98,26 @@ def test_an_engine_killed_while_containers_are_made_costs_nothing_but_time(
         assert told[:2] == RAN
         assert told[2:] in ([], ["stopped", "started"])
     assert len(behind.service.containers_in_docker(behind.image_id)) == len(containers)
+
+
+def test_an_engine_killed_in_the_middle_of_a_build_costs_an_attempt_at_most(
+    behind: Behind, tmp_path: Path
+) -> None:
+    context = archive(make_busybox_context(tmp_path / "slow", run="sleep 4"))
+    image_id = behind.service.post_image(context).json()["id"]
+    behind.service.wait_for(
+        "SELECT 1 FROM builds WHERE image_id = %s AND status = 'running'", image_id
+    )
+
+    behind.engine.kill()
+    behind.engine.start()
+
+    image = behind.service.wait_for_build(image_id)
+    (build,) = behind.service.rows("SELECT * FROM builds WHERE image_id = %s", image_id)
+    assert image["status"] == "ready", image
+    assert build["attempt"] <= 2
+    told = behind.service.rows(
+        "SELECT type FROM events WHERE image_id = %s AND container_id IS NULL ORDER BY id", image_id
+    )
+    assert [row["type"] for row in told] == ["image.build_started", "image.ready"]
+    assert behind.service.http.delete(f"/api/images/{image_id}?wait=60").status_code == 204
