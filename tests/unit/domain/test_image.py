@@ -113,12 +113,12 @@ def test_a_rebuild_is_told_as_begun_and_the_last_good_build_stays_in_use(
     status: ImageStatus,
 ) -> None:
     image = ready_image()
-    image.status, image.status_reason = status, "whatever was before"
+    image.status = status
 
     image.request_rebuild(71, now=after(2), request_id="rebuild")
 
     (told,) = image.events
-    assert (image.status, image.status_reason) == (ImageStatus.BUILDING, None)
+    assert (told.status_reason, told.status) == (None, ImageStatus.BUILDING)
     assert (told.type, told.build_id, told.cause) == (
         ImageEventType.BUILD_STARTED,
         71,
