@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from domain.container_status import Desired
 
@@ -53,6 +54,21 @@ class Lease:
     generation: int = 0
     desired: Desired | None = None
     attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildQuota:
+    """How many builds may be leased at once; leases that have run out do not count.
+
+    Attributes:
+        worker_id: whose claims these are.
+        per_worker: to this worker, CONCURRENT_BUILDS.
+        per_user: for one user, over all workers, CONCURRENT_BUILDS_PER_USER.
+    """
+
+    worker_id: UUID
+    per_worker: int
+    per_user: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class Reader(Protocol):
 
     def progress_of_images(self, ids: Collection[int]) -> Sequence[Progress]: ...
 
+    def progress_of_builds(self, ids: Collection[int]) -> Sequence[Progress]: ...
+
 
 class ContextExtractor(Protocol):
     """Turns an uploaded archive into a folder."""

@@ -2,7 +2,8 @@
 
 A worker that ends on purpose hands the attempt back; one that dies leaves a lease that runs out,
 and the next worker begins the next attempt. The public tag is set after the outcome is recorded,
-under the same lease, so a late result of an earlier attempt can never move it.
+under the same lease (`application.publish_tag`), so a late result of an earlier attempt can never
+move it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from application.engine_calls import BuildOrder
-from application.errors import BuildInterrupted, EngineError, EngineRefused, EngineTransient
-from application.leased_engine import MARGIN_SECONDS
-from application.leases import Lease, Settlement
+from application.errors import (
+    BuildFailed,
+    BuildInterrupted,
+    EngineError,
+    EngineRefused,
+    EngineTransient,
+)
+from application.leases import BuildQuota, Lease, Settlement
 from application.ports import Clock, ContainerEngine, ContextStore
+from application.publish_tag import PublishTag
 from application.retries import NO_ATTEMPT, settlement_after
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build, BuildStatus
@@ -34,8 +41,10 @@ class RunBuild:
     """Carries out claimed builds.
 
     Args:
-        timeout_seconds: after that a build is ended and has failed, BUILD_TIMEOUT_SECONDS.
         note_setback: is told what the engine could not do, before it is decided what follows.
+        quota: how many builds may be in hand, of this worker and of each user.
+        timeout_seconds: of each attempt; after that it is ended and the build has failed,
+            BUILD_TIMEOUT_SECONDS. One that was cut short before takes nothing of it.
     """
 
     def __init__(
@@ -45,6 +54,7 @@ class RunBuild:
         store: ContextStore,
         clock: Clock,
         note_setback: Callable[[Lease, EngineError], None],
+        quota: BuildQuota,
         *,
         timeout_seconds: float,
     ) -> None:
@@ -53,11 +63,15 @@ class RunBuild:
         self._store = store
         self._clock = clock
         self._note_setback = note_setback
+        self._quota = quota
+        self._publish_tag = PublishTag(transactions, engine)
         self._timeout_seconds = timeout_seconds
 
     def claim(self, engine_id: str, limit: int) -> Sequence[Lease]:
-        """Claim builds that are due."""
-        return self._transactions.run(lambda uow: uow.leases.claim_builds(engine_id, limit))
+        """Claim builds that are due, as many as the quota has room for."""
+        return self._transactions.run(
+            lambda uow: uow.leases.claim_builds(engine_id, self._quota, limit)
+        )
 
     def act(self, lease: Lease, engine_id: str) -> None:
         """Carry a claimed build on to its end.
@@ -72,7 +86,7 @@ class RunBuild:
         try:
             if attempt.build.status is BuildStatus.RUNNING:
                 attempt = self._build(lease, attempt, engine_id)
-            self._publish_tag(lease, attempt)
+            self._publish_tag.act(lease, attempt.image, attempt.build)
         except BuildInterrupted:
             self._transactions.run(lambda uow: self._interrupted(uow, lease))
         except EngineRefused as exc:
@@ -84,7 +98,10 @@ class RunBuild:
             self._transactions.run(lambda uow: self._postpone(uow, lease, error))
 
     def _build(self, lease: Lease, attempt: _Attempt, engine_id: str) -> _Attempt:
-        docker_image_id = self._engine.build(self._order(attempt))
+        order = self._order(attempt)
+        if not order.context.is_dir():
+            raise BuildFailed("the stored build context is gone: upload the image again")
+        docker_image_id = self._engine.build(order)
         if self._engine.engine_id() != engine_id:
             # What was built is on an engine that nobody will look for it on.
             raise EngineTransient("another engine answers")
@@ -95,13 +112,12 @@ class RunBuild:
         if build.status is BuildStatus.SUCCEEDED:
             return _Attempt(build, image)
         if build.is_finished:
-            # Its image was deleted between the claim and now, which cancelled it at once.
+            # Between the claim and now it, or its image, was not wanted any more.
             uow.leases.settle(lease, Settlement.done())
             return None
         now = self._clock()
         if build.cancel_requested:
-            build.cancel(self._store.log_tail(build.log_path), now)
-            image.record_build_cancelled(build, now)
+            self._cancel(image, build)
         elif build.attempt >= MAX_ATTEMPTS:
             reason = f"given up after {MAX_ATTEMPTS} attempts that did not end"
             build.fail(reason, self._store.log_tail(build.log_path), now)
@@ -124,24 +140,6 @@ class RunBuild:
         uow.images.save(image)
         return _Attempt(build, image)
 
-    def _publish_tag(self, lease: Lease, attempt: _Attempt) -> None:
-        image, build = attempt.image, attempt.build
-        wanted = image.active_build_id == build.id and not image.is_deleting
-        if wanted and build.docker_image_id is not None:
-            seconds = self._engine.limits.tag + MARGIN_SECONDS
-            self._transactions.run(lambda uow: uow.leases.cover(lease, seconds))
-            try:
-                self._engine.tag(build.docker_image_id, image.public_tag)
-            except EngineRefused as exc:
-                # The build is good; only its tag is not set yet.
-                raise EngineTransient(f"the public tag was refused: {exc}") from exc
-        self._transactions.run(lambda uow: self._tagged(uow, lease))
-
-    def _tagged(self, uow: UnitOfWork, lease: Lease) -> None:
-        image, build = self._lock(uow, lease)
-        build.mark_public_tag_set()
-        self._finish(uow, lease, image, build)
-
     def _fail(self, uow: UnitOfWork, lease: Lease, reason: str) -> None:
         image, build = self._lock(uow, lease)
         now = self._clock()
@@ -151,10 +149,8 @@ class RunBuild:
 
     def _interrupted(self, uow: UnitOfWork, lease: Lease) -> None:
         image, build = self._lock(uow, lease)
-        now = self._clock()
         if build.cancel_requested:
-            build.cancel(self._store.log_tail(build.log_path), now)
-            image.record_build_cancelled(build, now)
+            self._cancel(image, build)
             self._finish(uow, lease, image, build)
             return
         build.hand_back()
@@ -162,11 +158,21 @@ class RunBuild:
         uow.leases.settle(lease, Settlement.again())
 
     def _postpone(self, uow: UnitOfWork, lease: Lease, error: EngineError) -> None:
-        _, build = self._lock(uow, lease)
+        image, build = self._lock(uow, lease)
+        if build.status is BuildStatus.RUNNING and build.cancel_requested:
+            # What was to be ended has ended, if not by that wish.
+            self._cancel(image, build)
+            self._finish(uow, lease, image, build)
+            return
         if build.status is BuildStatus.RUNNING and isinstance(error, NO_ATTEMPT):
             build.hand_back()
             uow.builds.save(build)
         uow.leases.settle(lease, settlement_after(error, lease.attempts))
+
+    def _cancel(self, image: Image, build: Build) -> None:
+        now = self._clock()
+        build.cancel(self._store.log_tail(build.log_path), now)
+        image.record_build_cancelled(build, now)
 
     def _finish(self, uow: UnitOfWork, lease: Lease, image: Image, build: Build) -> None:
         uow.builds.save(build)

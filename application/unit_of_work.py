@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from application.leases import Lease, Renewal, Settlement, Work
+from application.leases import BuildQuota, Lease, Renewal, Settlement, Work
 from domain.build import Build
 from domain.container import Container
 from domain.image import Image
@@ -135,8 +135,22 @@ class LeaseTable(Protocol):
     ) -> Sequence[Lease]:
         """Claim containers that are due, fairly among users."""
 
-    def claim_builds(self, engine_id: str, limit: int) -> Sequence[Lease]:
-        """Claim builds that are queued, untagged, or left behind by a dead worker."""
+    def claim_builds(self, engine_id: str, quota: BuildQuota, limit: int) -> Sequence[Lease]:
+        """Claim builds that are queued, untagged, or left behind by a dead worker.
+
+        Of each image one at a time, and never more than the quota, however many workers claim at
+        once. It may claim none while another worker claims.
+        """
+
+    def end_expired_build(self, build_id: int) -> bool:
+        """End the lease of a locked build if it has run out: its worker records nothing more.
+
+        Returns:
+            Whether nobody holds the build now.
+        """
+
+    def start_build_over(self, build_id: int) -> None:
+        """End the lease of a locked build, whoever holds it, and let it be due at once."""
 
     def claim_image_removals(self, engine_id: str, limit: int) -> Sequence[Lease]:
         """Claim images in deletion of which no build runs and no container is left."""

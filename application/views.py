@@ -97,9 +97,9 @@ class Progress:
     """How far a wish has come.
 
     Attributes:
-        generation: the latest wish; 0 for images, whose only wish is to be deleted.
+        generation: the latest wish; 0 for images and builds, whose only wish is to end.
         applied_generation: the last wish that was carried out.
-        gone: whether the resource is deleted.
+        gone: whether the resource is deleted; of a build, whether it has ended.
         told: whether any event was told of it; of a container, once it has come up or failed.
     """
 

@@ -80,10 +80,20 @@ class Build:
 
     @classmethod
     def queue(
-        cls, build_id: int, image_id: int, user_id: str, log_path: str, now: datetime
+        cls,
+        build_id: int,
+        image_id: int,
+        user_id: str,
+        log_path: str,
+        now: datetime,
+        engine_id: str | None = None,
     ) -> Build:
-        """Queue a build of an image's stored context."""
-        return cls(build_id, image_id, user_id, log_path, now)
+        """Queue a build of an image's stored context.
+
+        Args:
+            engine_id: the one engine that may run it; None for any.
+        """
+        return cls(build_id, image_id, user_id, log_path, now, engine_id=engine_id)
 
     @property
     def is_finished(self) -> bool:
@@ -121,6 +131,10 @@ class Build:
     def mark_public_tag_set(self) -> None:
         """Note that the image's public tag points at this build's result."""
         self.public_tag_set = True
+
+    def doubt_public_tag(self) -> None:
+        """Note that somebody may have moved the public tag away from this build's result."""
+        self.public_tag_set = False
 
     def _finish(self, to: BuildStatus, reason: str | None, log: LogTail, now: datetime) -> None:
         self._move(to)

@@ -5,6 +5,7 @@ DomainError
 ├── IllegalTransition          a status change that the transition table does not hold
 ├── ImageNotUsable             containers asked of an image without a good build, or in deletion
 ├── ImageHasLiveContainers     an image deleted while containers of it live
+├── ImageRefuses               a wish that the image's state cannot take
 ├── InstanceLimitReached       more containers than max_instances allows
 ├── HostnameTaken              a hostname that another user's image holds
 ├── NoFreePort                 every host port of the engine is held or cooling down
@@ -73,6 +74,22 @@ class ImageHasLiveContainers(DomainError):
     def __init__(self, count: int) -> None:
         super().__init__(f"the image has {count} live container(s); delete them first")
         self.count = count
+
+
+class ImageRefuses(DomainError):
+    """A wish that the image cannot take in its state.
+
+    Attributes:
+        current: the image's status.
+        requested: what was asked for, "rebuild" or "cancel".
+        advice: what the caller can do instead.
+    """
+
+    def __init__(self, current: str, requested: str, advice: str) -> None:
+        super().__init__(f"an image that is {current} cannot take a {requested}: {advice}")
+        self.current = current
+        self.requested = requested
+        self.advice = advice
 
 
 class InstanceLimitReached(DomainError):

@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from domain.build import Build
-from domain.errors import ImageHasLiveContainers, ImageNotUsable
+from domain.errors import ImageHasLiveContainers, ImageNotUsable, ImageRefuses
 from domain.events import Cause, ImageEvent, ImageEventType
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.restart_policy import RestartPolicy
@@ -142,6 +142,32 @@ class Image:
             raise ImageNotUsable(self.status)
         self.spec.instances.admit(live, requested)
         return self.active_build_id
+
+    def request_rebuild(self, build_id: int, *, now: datetime, request_id: str) -> None:
+        """Queue another build of the stored context; the last good build stays in use meanwhile.
+
+        Raises:
+            ImageRefuses: while it builds, or in deletion.
+        """
+        if self.status is ImageStatus.BUILDING:
+            raise ImageRefuses(self.status, "rebuild", "cancel the build first, or let it end")
+        if self.is_deleting:
+            raise ImageRefuses(self.status, "rebuild", "upload it again")
+        previous = self._move(ImageStatus.BUILDING, None, now)
+        self.request_id = request_id
+        self._raise(ImageEventType.BUILD_STARTED, previous, Cause.API, now, build_id)
+
+    def request_cancel(self, request_id: str) -> None:
+        """Wish the build that is queued or runs ended.
+
+        Raises:
+            ImageRefuses: no build of it is queued or runs, or it is in deletion.
+        """
+        if self.is_deleting:
+            raise ImageRefuses(self.status, "cancel", "its build ends with it")
+        if self.status is not ImageStatus.BUILDING:
+            raise ImageRefuses(self.status, "cancel", "no build of it is queued or runs")
+        self.request_id = request_id
 
     def record_built(self, build: Build, now: datetime) -> None:
         """Take over the result of a build that succeeded, unless the image is being deleted."""

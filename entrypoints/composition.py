@@ -28,12 +28,14 @@ from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
 from adapters.wire.events import EventEncoder
 from application.bring_up_container import BringUpContainer
+from application.cancel_build import CancelBuildHandler
 from application.change_container import ChangeContainerHandler
 from application.create_containers import CreateContainersHandler
 from application.delete_image import DeleteImageHandler
 from application.keep_leases import KeepLeases
-from application.leases import Work
+from application.leases import BuildQuota, Work
 from application.pass_over_engine import PassOverEngine
+from application.rebuild_image import RebuildImageHandler
 from application.reconcile_container import ReconcileContainer
 from application.remove_image import RemoveImage
 from application.run_build import RunBuild
@@ -114,6 +116,12 @@ class Api(Storage):
     delete_image = providers.Singleton(
         DeleteImageHandler, Storage.transactions, providers.Object(utc_now)
     )
+    cancel_build = providers.Singleton(
+        CancelBuildHandler, Storage.transactions, Storage.store, providers.Object(utc_now)
+    )
+    rebuild_image = providers.Singleton(
+        RebuildImageHandler, Storage.transactions, Storage.store, providers.Object(utc_now)
+    )
     create_containers = providers.Singleton(
         CreateContainersHandler,
         Storage.transactions,
@@ -183,6 +191,8 @@ class Worker(Storage):
         providers.Object(note_setback),
         Storage.settings.provided.restart_backoff,
     )
+    # Of this process: what it has in hand is counted under it.
+    worker_id = providers.Singleton(uuid4)
     builds = providers.Singleton(
         RunBuild,
         Storage.transactions,
@@ -190,6 +200,12 @@ class Worker(Storage):
         Storage.store,
         providers.Object(utc_now),
         providers.Object(note_setback),
+        providers.Factory(
+            BuildQuota,
+            worker_id,
+            Storage.settings.provided.concurrent_builds,
+            Storage.settings.provided.concurrent_builds_per_user,
+        ),
         timeout_seconds=Storage.settings.provided.build_timeout_seconds,
     )
     removals = providers.Singleton(

@@ -86,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     restart_backoff_seconds: Seconds = 10.0
     restart_backoff_max_seconds: Seconds = 300.0
     concurrent_builds: Count = 2
+    concurrent_builds_per_user: Count = 2
     concurrent_starts: Count = 4
     concurrent_stops: Count = 4
     concurrent_deletes: Count = 4

@@ -12,7 +12,8 @@ CREATE INDEX images_min_instances_idx ON images (id) WHERE min_instances > 0 AND
 
 ALTER TABLE builds
     -- Which worker holds the lease: its share of builds is counted here.
-    ADD COLUMN leased_by uuid;
+    ADD COLUMN leased_by uuid,
+    ADD CONSTRAINT builds_leased_by_check CHECK (leased_by IS NULL OR lease_until IS NOT NULL);
 
 ALTER TABLE containers
     ADD COLUMN restart_policy text    NOT NULL DEFAULT 'on-failure',

@@ -13,8 +13,10 @@ from application.errors import NotFound
 from domain.build import Build, BuildStatus, LogTail
 
 _INSERT = """
-INSERT INTO builds (id, image_id, user_id, status, log_path, created_at, next_attempt_at)
-VALUES (%(id)s, %(image_id)s, %(user_id)s, %(status)s, %(log_path)s, %(created_at)s, now())
+INSERT INTO builds (id, image_id, user_id, status, engine_id, log_path, created_at,
+                    next_attempt_at)
+VALUES (%(id)s, %(image_id)s, %(user_id)s, %(status)s, %(engine_id)s, %(log_path)s,
+        %(created_at)s, now())
 """
 
 _COLUMNS = """
@@ -66,6 +68,7 @@ class PostgresBuildRepository:
                 "image_id": build.image_id,
                 "user_id": build.user_id,
                 "status": build.status,
+                "engine_id": build.engine_id,
                 "log_path": build.log_path,
                 "created_at": build.created_at,
             },

@@ -19,7 +19,7 @@ _CONTAINER_RIPE: LiteralString = (
 )
 
 # An engine in quarantine is not touched.
-_TRUSTED: LiteralString = """
+TRUSTED: LiteralString = """
 NOT EXISTS (SELECT FROM engines e
             WHERE e.engine_id = %(engine_id)s AND e.quarantined_at IS NOT NULL)
 """
@@ -48,7 +48,7 @@ AND (c.next_attempt_at <= now() OR c.generation > c.settled_generation
      OR c.nominated_at IS NOT NULL)
 AND (c.lease_until IS NULL OR c.lease_until < now())
 AND """
-    + _TRUSTED
+    + TRUSTED
     + " AND "
     + _CONTAINER_WORK
     + " = ANY(%(works)s)"
@@ -84,37 +84,11 @@ RETURNING c.id, c.image_id, c.lease_epoch, c.generation, c.desired, {_CONTAINER_
           CASE WHEN c.generation > c.settled_generation THEN 0 ELSE c.attempts END AS attempts
 """
 
-_CLAIM_BUILDS: LiteralString = f"""
-WITH in_hand AS (
-    SELECT user_id, count(*) AS leases FROM builds
-    WHERE lease_until IS NOT NULL AND lease_until >= now()
-    GROUP BY user_id
-), due AS (
-    SELECT b.id, coalesce(in_hand.leases, 0) + row_number() OVER (
-               PARTITION BY b.user_id ORDER BY b.next_attempt_at, b.id) AS turn
-    FROM builds b LEFT JOIN in_hand USING (user_id)
-    WHERE b.next_attempt_at <= now()
-), picked AS (
-    SELECT b.id FROM builds b JOIN due ON due.id = b.id
-    WHERE b.next_attempt_at <= now()
-      AND (b.engine_id IS NULL OR b.engine_id = %(engine_id)s) AND {_TRUSTED}
-      AND (b.lease_until IS NULL OR b.lease_until < now())
-    ORDER BY due.turn, b.id
-    LIMIT %(limit)s
-    FOR NO KEY UPDATE OF b SKIP LOCKED
-)
-UPDATE builds b
-SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s)
-FROM picked WHERE b.id = picked.id
-RETURNING b.id, b.image_id, b.lease_epoch, 0 AS generation, NULL AS desired, b.attempts,
-          'build' AS work
-"""
-
 _CLAIM_IMAGE_REMOVALS: LiteralString = f"""
 WITH picked AS (
     SELECT i.id FROM images i
     WHERE i.next_attempt_at <= now() AND i.status = 'deleting'
-      AND (i.engine_id IS NULL OR i.engine_id = %(engine_id)s) AND {_TRUSTED}
+      AND (i.engine_id IS NULL OR i.engine_id = %(engine_id)s) AND {TRUSTED}
       AND (i.lease_until IS NULL OR i.lease_until < now())
       -- Due until its public tag is set: a tag must not appear after its removal.
       AND NOT EXISTS (SELECT 1 FROM builds b WHERE b.image_id = i.id
@@ -147,15 +121,7 @@ def claim_containers(
         "limit": limit,
         "seconds": seconds,
     }
-    return _claim(connection, Leased.CONTAINER, _CLAIM_CONTAINERS, parameters)
-
-
-def claim_builds(
-    connection: Connection[DictRow], engine_id: str, limit: int, seconds: float
-) -> Sequence[Lease]:
-    """Claim builds that are due, of this engine or of none yet, for `seconds`."""
-    parameters = {"engine_id": engine_id, "limit": limit, "seconds": seconds}
-    return _claim(connection, Leased.BUILD, _CLAIM_BUILDS, parameters)
+    return claimed(connection, Leased.CONTAINER, _CLAIM_CONTAINERS, parameters)
 
 
 def claim_image_removals(
@@ -163,15 +129,16 @@ def claim_image_removals(
 ) -> Sequence[Lease]:
     """Claim images in deletion that nothing uses any more, for `seconds`."""
     parameters = {"engine_id": engine_id, "limit": limit, "seconds": seconds}
-    return _claim(connection, Leased.IMAGE, _CLAIM_IMAGE_REMOVALS, parameters)
+    return claimed(connection, Leased.IMAGE, _CLAIM_IMAGE_REMOVALS, parameters)
 
 
-def _claim(
+def claimed(
     connection: Connection[DictRow],
     kind: Leased,
     sql: LiteralString,
     parameters: Mapping[str, object],
 ) -> Sequence[Lease]:
+    """Carry out a claiming statement; returns the leases in the order of their ids."""
     rows = connection.execute(sql, parameters).fetchall()
     return [
         Lease(

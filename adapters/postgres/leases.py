@@ -8,10 +8,10 @@ from typing import LiteralString
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from adapters.postgres import claims
+from adapters.postgres import build_claims, claims
 from adapters.postgres.signals import Channel
 from application.errors import LeaseLost
-from application.leases import Lease, Leased, Renewal, Settlement, Work
+from application.leases import BuildQuota, Lease, Leased, Renewal, Settlement, Work
 
 _TABLES: Mapping[Leased, LiteralString] = {
     Leased.IMAGE: "images",
@@ -37,7 +37,7 @@ SET lease_until = greatest(lease_until, now() + make_interval(secs => %(seconds)
 WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 """)
 
-_SETTLE = _for_each_table("""
+_SETTLE_ANY = _for_each_table("""
 UPDATE @table
 SET lease_until = NULL,
     next_attempt_at = CASE WHEN %(keeps_schedule)s THEN next_attempt_at
@@ -47,6 +47,24 @@ SET lease_until = NULL,
                     ELSE %(attempts)s END
 WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 """)
+
+_SETTLE = {
+    **_SETTLE_ANY,
+    Leased.BUILD: _SETTLE_ANY[Leased.BUILD].replace(
+        "lease_until = NULL,", "lease_until = NULL, leased_by = NULL,"
+    ),
+}
+
+_END_EXPIRED_BUILD = """
+UPDATE builds SET lease_until = NULL, leased_by = NULL WHERE id = %(id)s AND lease_until < now()
+"""
+
+_BUILD_IS_FREE = "SELECT lease_until IS NULL AS is_free FROM builds WHERE id = %(id)s"
+
+_START_BUILD_OVER = """
+UPDATE builds SET lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now()
+WHERE id = %(id)s
+"""
 
 _SETTLE_GENERATION = """
 UPDATE containers
@@ -99,8 +117,19 @@ class PostgresLeaseTable:
             self._connection, engine_id, works, limit, self._lease_seconds
         )
 
-    def claim_builds(self, engine_id: str, limit: int) -> Sequence[Lease]:
-        return claims.claim_builds(self._connection, engine_id, limit, self._lease_seconds)
+    def claim_builds(self, engine_id: str, quota: BuildQuota, limit: int) -> Sequence[Lease]:
+        return build_claims.claim_builds(
+            self._connection, engine_id, quota, limit, self._lease_seconds
+        )
+
+    def end_expired_build(self, build_id: int) -> bool:
+        self._connection.execute(_END_EXPIRED_BUILD, {"id": build_id})
+        row = self._connection.execute(_BUILD_IS_FREE, {"id": build_id}).fetchone()
+        return row is not None and bool(row["is_free"])
+
+    def start_build_over(self, build_id: int) -> None:
+        self._connection.execute(_START_BUILD_OVER, {"id": build_id})
+        self._signals.add(Channel.WORK)
 
     def claim_image_removals(self, engine_id: str, limit: int) -> Sequence[Lease]:
         return claims.claim_image_removals(self._connection, engine_id, limit, self._lease_seconds)

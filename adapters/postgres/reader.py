@@ -126,6 +126,12 @@ SELECT id, 0 AS generation, 0 AS applied_generation, sequence > 0 AS told,
 FROM images WHERE id = ANY(%(ids)s)
 """
 
+_PROGRESS_OF_BUILDS: LiteralString = """
+SELECT id, 0 AS generation, 0 AS applied_generation, true AS told,
+       status NOT IN ('queued', 'running') AS gone
+FROM builds WHERE id = ANY(%(ids)s)
+"""
+
 
 class PostgresReader:
     """Reads representations; another user's resource is as unknown as one that never was.
@@ -184,6 +190,9 @@ class PostgresReader:
 
     def progress_of_images(self, ids: Collection[int]) -> Sequence[Progress]:
         return [Progress(**row) for row in self._rows(_PROGRESS_OF_IMAGES, {"ids": list(ids)})]
+
+    def progress_of_builds(self, ids: Collection[int]) -> Sequence[Progress]:
+        return [Progress(**row) for row in self._rows(_PROGRESS_OF_BUILDS, {"ids": list(ids)})]
 
     def _image_row(self, user_id: str, image_id: int) -> DictRow:
         rows = self._rows(_IMAGE, {"user_id": user_id, "image_id": image_id})

@@ -16,6 +16,7 @@ from application.errors import ApplicationError
 from domain.errors import DomainError
 from entrypoints.composition import Api
 from entrypoints.http.authentication import Authenticator
+from entrypoints.http.builds import BuildEndpoints
 from entrypoints.http.containers import ContainerEndpoints
 from entrypoints.http.health import HealthEndpoints
 from entrypoints.http.images import ImageEndpoints
@@ -65,6 +66,13 @@ def create_app(api: Api, settings: Settings) -> Starlette:
         api.store(),
         max_upload_bytes=settings.max_upload_bytes,
     )
+    builds = BuildEndpoints(
+        authenticator,
+        api.reader(),
+        api.cancel_build(),
+        api.rebuild_image(),
+        api.waiter(),
+    )
     containers = ContainerEndpoints(
         authenticator,
         api.reader(),
@@ -88,7 +96,12 @@ def create_app(api: Api, settings: Settings) -> Starlette:
         await asyncio.to_thread(api.notifier().close)
 
     app = Starlette(
-        routes=[*images.routes(), *containers.routes(), *health.routes()],
+        routes=[
+            *images.routes(),
+            *builds.routes(),
+            *containers.routes(),
+            *health.routes(),
+        ],
         middleware=[Middleware(RequestIdMiddleware)],
         exception_handlers={
             DomainError: known_problem,

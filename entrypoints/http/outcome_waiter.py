@@ -113,6 +113,10 @@ class OutcomeWaiter:
         """Wait until an image is deleted."""
         return await self._wait(_Wait(self._reader.progress_of_images, {image_id: None}), seconds)
 
+    async def build_end(self, build_id: int, seconds: float) -> Verdict:
+        """Wait until a build has ended, however that is."""
+        return await self._wait(_Wait(self._reader.progress_of_builds, {build_id: None}), seconds)
+
     async def _wait(self, wait: _Wait, seconds: float) -> Verdict:
         if seconds <= 0:
             # Nothing is waited for, but what was carried out already is told as such.

@@ -51,6 +51,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     dom.IllegalTransition: Kind(HTTPStatus.CONFLICT, "illegal-transition"),
     dom.ImageNotUsable: Kind(HTTPStatus.CONFLICT, "image-not-usable"),
     dom.ImageHasLiveContainers: Kind(HTTPStatus.CONFLICT, "image-has-live-containers"),
+    dom.ImageRefuses: Kind(HTTPStatus.CONFLICT, "image-refuses"),
     dom.InstanceLimitReached: Kind(HTTPStatus.CONFLICT, "instance-limit-reached"),
     dom.HostnameTaken: Kind(HTTPStatus.CONFLICT, "hostname-taken"),
     dom.NoFreePort: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "no-free-port", 30),
@@ -165,7 +166,7 @@ def _extensions(error: Exception) -> dict[str, object]:
             }
         case dom.ImageHasLiveContainers():
             extensions = {"live_containers": error.count}
-        case dom.ContainerRefuses():
+        case dom.ContainerRefuses() | dom.ImageRefuses():
             extensions = {"current": error.current, "requested": error.requested}
         case dom.ImageNotUsable():
             extensions = {"current": error.status}

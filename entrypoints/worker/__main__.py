@@ -53,7 +53,7 @@ def _serve(worker: Worker, settings: Settings, listener: socket.socket) -> None:
     for service in services:
         service.start()
     health.start()
-    log.info("worker serves", port=settings.worker_port)
+    log.info("worker serves", port=settings.worker_port, worker_id=str(worker.worker_id()))
     dispatcher.run()
     health.close()
     prober.close()

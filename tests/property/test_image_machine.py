@@ -1,4 +1,4 @@
-"""An image and its build against a plain model: builds end, images go, in any order."""
+"""An image and its builds against a plain model: builds come and end, images go, in any order."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,6 +14,7 @@ from domain.errors import (
     IllegalTransition,
     ImageHasLiveContainers,
     ImageNotUsable,
+    ImageRefuses,
     InstanceLimitReached,
 )
 from domain.events import ImageEvent
@@ -31,6 +32,7 @@ class ImageMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.image = new_image()
+        self.build_id = 70
         self.build = Build.queue(70, 7, "user-1", "log", after(0))
         self.ledger: list[ImageEvent] = []
         self.status, self.build_status = "building", "queued"
@@ -74,9 +76,40 @@ class ImageMachine(RuleBasedStateMachine):
         if self.status == "building":
             self.status = SHOWN[end]
             self.told.append(f"image.{SHOWN[end]}")
-            self.active = 70 if end == "succeeded" else None
+            if end == "succeeded":
+                self.active = self.build_id
         elif end == "cancelled":
             self.told.append("image.build_cancelled")
+
+    @rule()
+    def wish_a_rebuild(self) -> None:
+        def wish() -> None:
+            self.image.request_rebuild(self.build_id + 1, now=after(2), request_id="rebuild")
+
+        if self.status in {"building", "deleting", "deleted"}:
+            refusal = refused(ImageRefuses, wish)
+            assert (refusal.current, refusal.requested) == (self.status, "rebuild")
+            return
+
+        wish()
+
+        self.build_id += 1
+        self.build = Build.queue(self.build_id, 7, "user-1", "log", after(2))
+        self.status, self.build_status = "building", "queued"
+        self.attempts, self.cancel_requested = 0, False
+        self.told.append("image.build_started")
+
+    @rule()
+    def wish_the_build_ended(self) -> None:
+        def wish() -> None:
+            self.image.request_cancel("cancel")
+
+        if self.status == "building":
+            wish()
+            self._cancel_build()
+        else:
+            refusal = refused(ImageRefuses, wish)
+            assert (refusal.current, refusal.requested) == (self.status, "cancel")
 
     @rule(live=st.integers(0, 2))
     def wish_it_gone(self, live: int) -> None:
@@ -123,6 +156,11 @@ class ImageMachine(RuleBasedStateMachine):
         assert self.build.cancel_requested == self.cancel_requested
 
     @invariant()
+    def is_building_exactly_while_a_build_of_it_is_not_over(self) -> None:
+        if not self.image.is_deleting:
+            assert (self.image.status == "building") == (not self.build.is_finished)
+
+    @invariant()
     def tells_what_the_model_tells(self) -> None:
         self.ledger += self.image.events
         self.image.events.clear()
@@ -153,6 +191,8 @@ class ImageMachine(RuleBasedStateMachine):
         if self.build_status == "queued":
             self.image.record_build_cancelled(self.build, after(3))
             self.build_status = "cancelled"
+            if self.status == "building":
+                self.status = "build_cancelled"
             self.told.append("image.build_cancelled")
         elif self.build_status == "running":
             self.cancel_requested = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,13 @@ import pytest
 
 from application.errors import BuildFailed, BuildInterrupted, EngineError
 from tests.conftest import unavailable
-from tests.contracts.busybox_contexts import make_busybox_context
 from tests.contracts.subjects import Subject, real_subject, wait_until
+from tests.integration.docker.processes import (
+    new_seconds,
+    processes_naming,
+    run_everywhere,
+    sleeping_context,
+)
 
 _ROOT = Path(__file__).parents[3]
 # A worker in a process of its own that does nothing but one build.
@@ -44,7 +48,7 @@ def real(engine_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def seconds() -> str:
     """How long the step of this test's build sleeps: by it, its processes are found."""
-    return str(10_000_000 + uuid.uuid4().int % 90_000_000)
+    return new_seconds()
 
 
 def test_a_build_that_was_interrupted(real: Subject, seconds: str) -> None:
@@ -59,12 +63,12 @@ def test_a_build_that_was_interrupted(real: Subject, seconds: str) -> None:
 
     thread = threading.Thread(target=build)
     thread.start()
-    wait_until(lambda: _runs_everywhere(seconds))
+    wait_until(lambda: run_everywhere(seconds))
     real.engine.interrupt_build(order.build_id)
     thread.join()
 
     assert [type(error) for error in ended] == [BuildInterrupted]
-    wait_until(lambda: not _processes(seconds))
+    wait_until(lambda: not processes_naming(seconds))
 
 
 def test_a_build_that_took_too_long(real: Subject, seconds: str) -> None:
@@ -72,7 +76,7 @@ def test_a_build_that_took_too_long(real: Subject, seconds: str) -> None:
     seen = threading.Event()
 
     def watch() -> None:
-        wait_until(lambda: _runs_everywhere(seconds))
+        wait_until(lambda: run_everywhere(seconds))
         seen.set()
 
     watcher = threading.Thread(target=watch)
@@ -82,7 +86,7 @@ def test_a_build_that_took_too_long(real: Subject, seconds: str) -> None:
     watcher.join()
 
     assert seen.is_set()
-    wait_until(lambda: not _processes(seconds))
+    wait_until(lambda: not processes_naming(seconds))
 
 
 def test_a_build_whose_worker_was_killed(real: Subject, engine_host: str, seconds: str) -> None:
@@ -97,37 +101,12 @@ def test_a_build_whose_worker_was_killed(real: Subject, engine_host: str, second
         assert worker.stdin is not None
         worker.stdin.write(f"{seconds}\n")
         worker.stdin.flush()
-        wait_until(lambda: _runs_everywhere(seconds))
+        wait_until(lambda: run_everywhere(seconds))
 
         worker.kill()
 
-    wait_until(lambda: not _processes(seconds))
+    wait_until(lambda: not processes_naming(seconds))
 
 
 def _context(folder: Path, seconds: str) -> Path:
-    return make_busybox_context(
-        folder / f"context-{seconds}", run=f"exec /bin/busybox sleep {seconds}"
-    )
-
-
-def _runs_everywhere(seconds: str) -> bool:
-    """Whether client, plugin and step are all there."""
-    commands = _processes(seconds)
-    return (
-        any(command.startswith("/bin/busybox sleep") for command in commands)
-        and any(command.startswith("docker ") for command in commands)
-        and any("docker-buildx " in command for command in commands)
-    )
-
-
-def _processes(mark: str) -> list[str]:
-    """Return the command lines of all processes of the machine that name the mark."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if mark in command:
-            found.append(command)
-    return found
+    return sleeping_context(folder / f"context-{seconds}", seconds)

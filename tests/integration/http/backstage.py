@@ -20,7 +20,7 @@ from adapters.postgres.signals import PostgresNotifier
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.wire.events import EventEncoder
 from application.container_outcomes import ContainerOutcomes
-from application.leases import Lease, Settlement, Work
+from application.leases import BuildQuota, Lease, Settlement, Work
 from application.unit_of_work import UnitOfWork
 from domain.build import LogTail
 from domain.container import Container
@@ -51,6 +51,7 @@ class Backstage:
 
     def __init__(self, database_url: str, *, notifying: bool = True) -> None:
         self._pool = create_pool(database_url, application_name="backstage", size=2)
+        self._quota = BuildQuota(uuid.uuid4(), per_worker=99, per_user=99)
         self._notifier = PostgresNotifier(database_url)
         self._registry = PostgresEngineRegistry(self._pool)
         self._transactions = PostgresTransactionRunner(
@@ -88,7 +89,9 @@ class Backstage:
 
     def begin_build(self, image_id: int) -> Lease:
         """Claim the image's queued build and begin it."""
-        lease = self._claimed(image_id, lambda uow: uow.leases.claim_builds(ENGINE_ID, 99))
+        lease = self._claimed(
+            image_id, lambda uow: uow.leases.claim_builds(ENGINE_ID, self._quota, 99)
+        )
 
         def work(uow: UnitOfWork) -> None:
             image, build = uow.images.lock(image_id), uow.builds.lock(lease.id)
@@ -112,6 +115,20 @@ class Backstage:
             else:
                 build.fail(error, LogTail.of(log), now())
                 image.record_build_failed(build, now())
+            uow.builds.save(build)
+            uow.images.save(image)
+            uow.leases.settle(lease, Settlement.done())
+
+        self.run(work)
+
+    def end_cancelled_build(self, lease: Lease, log: str = "") -> None:
+        """Record that a build was ended whose cancel its worker has heard of."""
+
+        def work(uow: UnitOfWork) -> None:
+            image, build = uow.images.lock(lease.image_id), uow.builds.lock(lease.id)
+            assert build.cancel_requested
+            build.cancel(LogTail.of(log), now())
+            image.record_build_cancelled(build, now())
             uow.builds.save(build)
             uow.images.save(image)
             uow.leases.settle(lease, Settlement.done())

@@ -16,6 +16,8 @@ OF_IMAGES = [
     ("GET", "/api/images/{id}/build-logs"),
     ("GET", "/api/images/{id}/containers"),
     ("DELETE", "/api/images/{id}"),
+    ("POST", "/api/images/{id}/cancel"),
+    ("POST", "/api/images/{id}/rebuild"),
     ("POST", "/api/containers/{id}"),
 ]
 OF_CONTAINERS = [

@@ -23,11 +23,13 @@ from adapters.postgres.signals import Channel
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
 from adapters.wire.events import EventEncoder
+from application.cancel_build import CancelBuild, CancelBuildHandler
 from application.change_container import ChangeContainer, ChangeContainerHandler
 from application.container_outcomes import ContainerOutcomes
 from application.create_containers import CreateContainers, CreateContainersHandler
 from application.delete_image import DeleteImage, DeleteImageHandler
-from application.leases import Lease, Settlement, Work
+from application.leases import BuildQuota, Lease, Settlement, Work
+from application.rebuild_image import RebuildImage, RebuildImageHandler
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from application.upload_image import UploadImage, UploadImageHandler
 from domain.build import LogTail
@@ -176,6 +178,19 @@ class Installation:
         handler = DeleteImageHandler(transactions or self.transactions, utc_now)
         handler.handle(DeleteImage(user_id, image_id, "delete"))
 
+    def rebuild(self, image_id: int, user_id: str = "user-1") -> int:
+        handler = RebuildImageHandler(self.transactions, self.store, utc_now)
+        return handler.handle(RebuildImage(user_id, image_id, "rebuild"))
+
+    def cancel(
+        self,
+        image_id: int,
+        user_id: str = "user-1",
+        transactions: TransactionRunner | None = None,
+    ) -> int:
+        handler = CancelBuildHandler(transactions or self.transactions, self.store, utc_now)
+        return handler.handle(CancelBuild(user_id, image_id, "cancel"))
+
     # ---- what a worker does ----------------------------------------------------------------
 
     def build(self, image_id: int, transactions: TransactionRunner | None = None) -> None:
@@ -183,7 +198,7 @@ class Installation:
 
         def work(uow: UnitOfWork) -> None:
             image = uow.images.lock(image_id)
-            (build_id,) = uow.builds.ids_of(image_id)
+            *_, build_id = uow.builds.ids_of(image_id)
             build = uow.builds.lock(build_id)
             build.begin(ENGINE, utc_now())
             image.place_on(ENGINE)
@@ -214,6 +229,15 @@ class Installation:
             return leases
 
         return self.transactions.run(work)
+
+    def claim_builds(
+        self, quota: BuildQuota | None = None, *, engine_id: str = ENGINE, limit: int = 10
+    ) -> list[Lease]:
+        """Claim builds, as a worker of its own with room for everything unless a quota is given."""
+        quota = quota or BuildQuota(uuid4(), per_worker=99, per_user=99)
+        return list(
+            self.transactions.run(lambda uow: uow.leases.claim_builds(engine_id, quota, limit))
+        )
 
     def outcomes(
         self, lease: Lease, transactions: TransactionRunner | None = None

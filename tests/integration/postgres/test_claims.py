@@ -155,12 +155,9 @@ def test_a_build_is_claimed_once_and_taken_over_when_its_worker_died(
 ) -> None:
     installation.upload()
 
-    def claim() -> list[Lease]:
-        return list(installation.transactions.run(lambda uow: uow.leases.claim_builds(ENGINE, 5)))
-
-    (first,), nothing = claim(), claim()
+    (first,), nothing = installation.claim_builds(), installation.claim_builds()
     installation.expire_leases()
-    (second,) = claim()
+    (second,) = installation.claim_builds()
 
     assert nothing == []
     assert (first.kind, first.work, first.epoch) == (Leased.BUILD, Work.BUILD, 1)

@@ -5,11 +5,12 @@ the fake engine knows at once whether they answer.
 """
 
 from collections.abc import Sequence
+from uuid import uuid4
 
 from adapters.postgres.census import PostgresCensus
 from application.bring_up_container import BringUpContainer, Probe, Verdict
 from application.errors import EngineError
-from application.leases import Lease, Work
+from application.leases import BuildQuota, Lease, Work
 from application.pass_over_engine import PassOverEngine, PassReport
 from application.reconcile_container import ContainerClaim, ReconcileContainer
 from application.remove_image import RemoveImage
@@ -53,7 +54,13 @@ class Worker:
             self._note,
         )
         self.builds = RunBuild(
-            transactions, engine, installation.store, utc_now, self._note, timeout_seconds=900
+            transactions,
+            engine,
+            installation.store,
+            utc_now,
+            self._note,
+            BuildQuota(uuid4(), per_worker=10, per_user=10),
+            timeout_seconds=900,
         )
         self.census = PostgresCensus(installation.pool, installation.signals.append)
         # Moved on by a test.

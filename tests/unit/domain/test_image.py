@@ -9,6 +9,7 @@ from domain.errors import (
     IllegalTransition,
     ImageHasLiveContainers,
     ImageNotUsable,
+    ImageRefuses,
     InstanceLimitReached,
 )
 from domain.events import Cause, ImageEventType
@@ -91,12 +92,75 @@ def test_a_failed_build_is_told_with_its_reason() -> None:
 
 def test_a_failed_rebuild_leaves_the_last_good_build_in_use() -> None:
     image = ready_image()
-    image.status = ImageStatus.BUILDING
+    image.request_rebuild(71, now=after(1), request_id="rebuild")
 
     image.record_build_failed(ended_build(71, good=False), after(2))
 
     assert (image.status, image.active_build_id) == (ImageStatus.BUILD_FAILED, 70)
     assert image.admit_containers(0, 1) == 70
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        ImageStatus.READY,
+        ImageStatus.BUILD_FAILED,
+        ImageStatus.BUILD_CANCELLED,
+        ImageStatus.REGISTERED,
+    ],
+)
+def test_a_rebuild_is_told_as_begun_and_the_last_good_build_stays_in_use(
+    status: ImageStatus,
+) -> None:
+    image = ready_image()
+    image.status = status
+
+    image.request_rebuild(71, now=after(2), request_id="rebuild")
+
+    (told,) = image.events
+    assert (told.status_reason, told.status) == (None, ImageStatus.BUILDING)
+    assert (told.type, told.build_id, told.cause) == (
+        ImageEventType.BUILD_STARTED,
+        71,
+        Cause.API,
+    )
+    assert (told.previous_status, told.status, told.request_id) == (status, "building", "rebuild")
+    assert image.admit_containers(0, 1) == 70
+
+
+def test_an_image_that_builds_or_goes_is_not_rebuilt() -> None:
+    for image in (new_image(), deleting_image()):
+        status, sequence = image.status, image.sequence
+
+        with pytest.raises(ImageRefuses) as refusal:
+            image.request_rebuild(71, now=after(3), request_id="rebuild")
+
+        assert (refusal.value.current, refusal.value.requested) == (status, "rebuild")
+        assert (image.status, image.sequence) == (status, sequence)
+        assert image.request_id != "rebuild"
+
+
+def test_a_cancelled_rebuild_leaves_the_last_good_build_in_use() -> None:
+    image = ready_image()
+    image.request_rebuild(71, now=after(2), request_id="rebuild")
+    build = Build.queue(71, 7, "user-1", "log", after(2))
+
+    image.request_cancel("cancel")
+    build.request_cancel(after(3))
+    image.record_build_cancelled(build, after(3))
+
+    told = image.events[-1]
+    assert (image.status, image.active_build_id) == (ImageStatus.BUILD_CANCELLED, 70)
+    assert (told.build_id, told.request_id) == (71, "cancel")
+
+
+@pytest.mark.parametrize("image", [ready_image(), deleting_image()])
+def test_there_is_nothing_to_cancel_in_an_image_that_does_not_build(image: Image) -> None:
+    with pytest.raises(ImageRefuses) as refusal:
+        image.request_cancel("cancel")
+
+    assert (refusal.value.current, refusal.value.requested) == (image.status, "cancel")
+    assert image.request_id != "cancel"
 
 
 @pytest.mark.parametrize(("live", "requested"), [(0, 3), (2, 1)])

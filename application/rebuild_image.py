@@ -1,0 +1,54 @@
+"""Rebuild an image from its stored context; what runs of it, and what may be created, goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from application.errors import NotFound
+from application.ports import Clock, ContextStore
+from application.unit_of_work import TransactionRunner, UnitOfWork
+from domain.build import Build
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildImage:
+    """Wish another build of a user's image."""
+
+    user_id: str
+    image_id: int
+    request_id: str
+
+
+class RebuildImageHandler:
+    """Carries out RebuildImage."""
+
+    def __init__(self, transactions: TransactionRunner, store: ContextStore, clock: Clock) -> None:
+        self._transactions = transactions
+        self._store = store
+        self._clock = clock
+
+    def handle(self, command: RebuildImage) -> int:
+        """Queue the build; returns its id.
+
+        The last good build stays in use until this one has succeeded, and if it does not.
+
+        Raises:
+            NotFound: no such image of this user.
+            ImageRefuses: while it builds, or in deletion.
+        """
+        return self._transactions.run(lambda uow: self._queue(uow, command))
+
+    def _queue(self, uow: UnitOfWork, command: RebuildImage) -> int:
+        now = self._clock()
+        image = uow.images.lock(command.image_id)
+        user_id = image.spec.user_id
+        if user_id != command.user_id or image.is_deleted:
+            raise NotFound("image")
+        build_id = uow.builds.next_id()
+        image.request_rebuild(build_id, now=now, request_id=command.request_id)
+        log_path = self._store.log_path(user_id, image.id, build_id)
+        # Where the build in use is: an image's tags are looked for on one engine alone.
+        engine_id = None if image.active_build_id is None else image.engine_id
+        uow.builds.add(Build.queue(build_id, image.id, user_id, log_path, now, engine_id))
+        uow.images.save(image)
+        return build_id
