@@ -59,7 +59,7 @@ def serve(environment: Mapping[str, str]) -> int:
     worker.join(_SHUTDOWN_SECONDS)
     if worker.is_alive():
         # A database that does not answer: whatever was in flight is still in the outbox.
-        log.error("relay cut short")
+        log.error("relay cut short", no_answer_from=process.unanswered)
         sys.stdout.flush()
         os._exit(1)
     server.close()
