@@ -31,6 +31,24 @@ class BrokerTrouble(RelayError):  # noqa: N818 - it tells what happened; nobody 
         self.detail = detail
 
 
+# One column of each migration that the relay rests on; no row is read.
+_LOOK_AT_TABLES = """
+SELECT FROM events, outbox, blocked_streams, ledger_horizon
+WHERE events.skipped_at IS NULL AND outbox.stream IS NULL AND outbox.sequence IS NULL
+LIMIT 0
+"""
+
+
+def require_tables(session: psycopg.Connection) -> None:
+    """Return if the database is migrated.
+
+    Raises:
+        psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn: It is not.
+        psycopg.Error: The session is lost.
+    """
+    session.execute(_LOOK_AT_TABLES)
+
+
 def describe(error: psycopg.Error) -> str:
     """Return what PostgreSQL or the connection to it has to say, in one line.
 

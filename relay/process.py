@@ -8,7 +8,7 @@ import psycopg
 import structlog
 
 from relay.backoff import Backoff
-from relay.errors import describe
+from relay.errors import describe, require_tables
 from relay.health import Role, Status
 from relay.leadership import CANDIDATE, Leadership, open_session
 from relay.metrics import Metrics
@@ -85,6 +85,7 @@ class RelayProcess:
 
     def _serve(self) -> None:
         with open_session(self._settings.database_url, CANDIDATE) as session:
+            require_tables(session)
             if not self._stand_by(Leadership(session)):
                 return
             self._status.role = Role.LEADER
