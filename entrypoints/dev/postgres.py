@@ -49,6 +49,11 @@ class Postgres(DatabaseServer):
         self._frozen: list[int] = []
         super().__init__(f"postgresql://postgres@/postgres?host={quote(str(self._sockets))}")
 
+    @property
+    def process(self) -> GuardedProcess | None:
+        """What runs, or ended by itself; None before the start and after the stop."""
+        return self._process
+
     def __enter__(self) -> Self:
         try:
             self.start()
