@@ -36,6 +36,16 @@ Count = Annotated[int, Meta(ge=1)]
 Bytes = Annotated[int, Meta(ge=1)]
 
 
+# Where msgspec's own words would be a pattern, or not tell what there is to choose from.
+_ALLOWED = {
+    "KAFKA_TOPIC": "expected 1 to 249 letters, digits, dots, underscores and hyphens",
+    "KAFKA_IMAGE_TOPIC": "expected 1 to 249 letters, digits, dots, underscores and hyphens",
+    "INSTALLATION_ID": "expected 1 to 64 letters, digits, dots, underscores and hyphens",
+    "AUTH_MODE": "expected gateway or none",
+    "HOST_PORT_RANGE": "expected FIRST-LAST, from 1 to 65535",
+}
+
+
 class InvalidSettings(Exception):  # noqa: N818 - named by what is wrong
     """A variable of the environment is missing or malformed; the text names it, in one line."""
 
@@ -208,5 +218,6 @@ def _in_one_line(error: msgspec.ValidationError) -> str:
     text = str(error)
     message, separator, path = text.partition(" - at `$.")
     if separator:
-        return f"{path.rstrip('`')}: {message}"
+        name = path.rstrip("`")
+        return f"{name}: {_ALLOWED.get(name, message)}"
     return text.replace("Object missing required field", "missing variable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -73,7 +74,7 @@ def listening_socket(host: str, port: int, *, variable: str) -> socket.socket:
     Args:
         host: BIND_HOST.
         port: the port to listen on.
-        variable: the one that the port came from, for the refusal.
+        variable: the one that the port came from, for the refusal of a taken one.
 
     Raises:
         StartRefused: it is taken, or is no address of this machine.
@@ -83,4 +84,7 @@ def listening_socket(host: str, port: int, *, variable: str) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
         reason = exc.strerror or str(exc)
+        # A name that leads nowhere, or an address of another machine: no port would be free there.
+        if isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL:
+            variable = "BIND_HOST"
         raise StartRefused(f"{variable}: cannot listen on {host}:{port}: {reason}") from exc

@@ -9,7 +9,7 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from relay.commands.blocked import Blocked
 from relay.commands.errors import CommandError, Refused
@@ -33,6 +33,7 @@ _MOMENT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
 _MOST_REASON = 1_000
+_HELP = ("-h", "--help")
 
 
 class Command(Protocol):
@@ -61,6 +62,8 @@ def parse(arguments: Sequence[str]) -> Command:
         Refused: It is no command, or not the way one is called.
         SystemExit: It asked for help, which was given.
     """
+    if arguments[0].startswith("-") and arguments[0] not in _HELP:
+        raise Refused(f"there is no option {arguments[0]}: expected a command, see --help")
     given = _parser().parse_args(arguments)
     match given.command:
         case "status":
@@ -103,6 +106,21 @@ class _Parser(argparse.ArgumentParser):
         raise Refused(message)
 
 
+class _Once(argparse.Action):
+    """Stores a value, and refuses a second one instead of forgetting the first."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        value: Any,
+        _option: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(self, "may be given once only")
+        setattr(namespace, self.dest, value)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m relay",
@@ -112,7 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(name: str, purpose: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+        command = commands.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+        command.register("action", None, _Once)  # what an option is that names no other action
+        return command
 
     add("status", "Who leads, what is pending, how far the ledger can be read.")
     add("blocked", "The streams that wait for release or skip, a line each.")

@@ -31,6 +31,32 @@ class BrokerTrouble(RelayError):  # noqa: N818 - it tells what happened; nobody 
         self.detail = detail
 
 
+# The catalogue alone: whoever has a table locked is not waited for.
+_TABLES = """
+SELECT count(*)
+FROM pg_attribute
+WHERE NOT attisdropped
+  AND (attrelid, attname) IN (
+      (to_regclass('events')::oid, 'skipped_at'),
+      (to_regclass('outbox')::oid, 'sequence'),
+      (to_regclass('blocked_streams')::oid, 'event_id'),
+      (to_regclass('ledger_horizon')::oid, 'id')
+  )
+"""
+_COLUMNS = 4
+
+
+def require_tables(session: psycopg.Connection) -> None:
+    """Return if the database is migrated, as far as the relay rests on it.
+
+    Raises:
+        psycopg.errors.UndefinedTable: It is not.
+        psycopg.Error: The session is lost.
+    """
+    if session.execute(_TABLES).fetchone() != (_COLUMNS,):
+        raise errors.UndefinedTable(NOT_MIGRATED)
+
+
 def describe(error: psycopg.Error) -> str:
     """Return what PostgreSQL or the connection to it has to say, in one line.
 

@@ -63,6 +63,11 @@ def arm(environment: Mapping[str, str]) -> None:
         _armed[place] = (int(match["turn"] or 1), action)
 
 
+def armed() -> list[str]:
+    """Return what is armed, as it would be asked for."""
+    return [f"{place}={action}@{turn}" for place, (turn, action) in _armed.items()]
+
+
 def reach(place: Failpoint) -> None:
     """Do what is armed here, if it is this place's turn."""
     if place not in _armed:

@@ -5,7 +5,9 @@ the leader from publishing. An unready relay is not restarted for it: it goes on
 """
 
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +24,35 @@ class Role(StrEnum):
     LEADER = "leader"
 
 
+# A watcher that is answered says something every 7 s at the latest (`watchers.py`); this is more.
+SILENCE_SECONDS = 10.0
+
+
+class Watched:
+    """What a watcher last said of what it watches, which holds for a while only.
+
+    A server that hangs says nothing, and neither does the watcher that waits for it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # In one assignment: it is written by one thread and read by others, without a lock.
+        self._last: tuple[str | None, float] = ("not reached yet", clock())
+
+    def say(self, trouble: str | None) -> None:
+        """Take what the watcher found; None is "it answers"."""
+        self._last = (trouble, self._clock())
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot be relied on; None if it answered a short while ago."""
+        trouble, said_at = self._last
+        silence = self._clock() - said_at
+        if silence <= SILENCE_SECONDS:
+            return trouble
+        return f"no answer for {silence:.0f} s"
+
+
 @dataclass(slots=True)
 class Status:
     """What each part of the process last said of itself; None is "all is well".
@@ -30,14 +61,14 @@ class Status:
     """
 
     role: Role = Role.STARTING
-    database: str | None = "not reached yet"
-    broker: str | None = "not reached yet"
+    database: Watched = field(default_factory=Watched)
+    broker: Watched = field(default_factory=Watched)
     publishing: str | None = None
 
     @property
     def ready(self) -> bool:
         return self.role is not Role.STARTING and not (
-            self.database or self.broker or self.publishing
+            self.database.trouble or self.broker.trouble or self.publishing
         )
 
     def describe(self) -> bytes:
@@ -45,8 +76,8 @@ class Status:
             {
                 "status": "ready" if self.ready else "unready",
                 "role": self.role,
-                "database": self.database or "ok",
-                "broker": self.broker or "ok",
+                "database": self.database.trouble or "ok",
+                "broker": self.broker.trouble or "ok",
                 "publishing": self.publishing or "ok",
             }
         )

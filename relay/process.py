@@ -8,7 +8,7 @@ import psycopg
 import structlog
 
 from relay.backoff import Backoff
-from relay.errors import describe
+from relay.errors import describe, require_tables
 from relay.health import Role, Status
 from relay.leadership import CANDIDATE, Leadership, open_session
 from relay.metrics import Metrics
@@ -45,16 +45,15 @@ class RelayProcess:
         self._log = structlog.get_logger()
         self._wakeup = WakeUp(settings.database_url, shutdown)
         self._topics = Topics(settings, client_log)
-        self._watchers: tuple[threading.Thread, ...] = (
-            self._wakeup,
-            DatabaseWatcher(settings, shutdown, status, metrics),
-            BrokerWatcher(settings, shutdown, status, client_log),
-        )
+        self._watchers: dict[str, threading.Thread] = {
+            "database": DatabaseWatcher(settings, shutdown, status, metrics),
+            "broker": BrokerWatcher(settings, shutdown, status, client_log),
+        }
 
     def run(self) -> None:
         """Serve until the shutdown is requested; no failure ends it before."""
-        for watcher in self._watchers:
-            watcher.start()
+        for thread in (self._wakeup, *self._watchers.values()):
+            thread.start()
         backoff = Backoff()
         while not self._shutdown.requested:
             began = time.monotonic()
@@ -75,8 +74,18 @@ class RelayProcess:
         self._shutdown.request()
         self._wakeup.wake()
 
+    @property
+    def unanswered(self) -> str:
+        """What did not answer, when ``run`` has not returned in time after ``stop``.
+
+        A watcher ends at once, unless it waits for what it watches.
+        """
+        hung = [name for name, watcher in self._watchers.items() if watcher.is_alive()]
+        return " and ".join(hung) or "the session that leads or stands by"
+
     def _serve(self) -> None:
         with open_session(self._settings.database_url, CANDIDATE) as session:
+            require_tables(session)
             if not self._stand_by(Leadership(session)):
                 return
             self._status.role = Role.LEADER

@@ -3,6 +3,7 @@
 Exit codes: 0 ended as asked, 1 had to be cut short, 2 a setting is missing or wrong.
 """
 
+import errno
 import gc
 import os
 import select
@@ -49,6 +50,8 @@ def serve(environment: Mapping[str, str]) -> int:
     _relax_garbage_collection()
     log = structlog.get_logger()
     log.info("relay started", host=settings.bind_host, port=server.port)
+    if armed := failpoints.armed():
+        log.warning("failpoints are armed", failpoints=armed)
     worker = threading.Thread(target=process.run, name="relay", daemon=True)
     worker.start()
     asked = False
@@ -59,7 +62,7 @@ def serve(environment: Mapping[str, str]) -> int:
     worker.join(_SHUTDOWN_SECONDS)
     if worker.is_alive():
         # A database that does not answer: whatever was in flight is still in the outbox.
-        log.error("relay cut short")
+        log.error("relay cut short", no_answer_from=process.unanswered)
         sys.stdout.flush()
         os._exit(1)
     server.close()
@@ -105,5 +108,8 @@ def _bind(settings: Settings, status: Status, metrics: Metrics) -> HealthServer:
     try:
         return HealthServer(settings.bind_host, settings.relay_port, status, metrics.registry)
     except OSError as exc:
+        # A name that leads nowhere, or an address of another machine: no port would be free there.
+        unknown = isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL
+        variable = "BIND_HOST" if unknown else "RELAY_PORT"
         where = f"{settings.bind_host}:{settings.relay_port}"
-        raise SettingsError(f"RELAY_PORT: cannot listen on {where}: {exc.strerror}") from exc
+        raise SettingsError(f"{variable}: cannot listen on {where}: {exc.strerror}") from exc

@@ -34,6 +34,18 @@ _MISSING = re.compile(r"required field `(?P<field>\w+)`")
 TopicName = Annotated[str, Meta(pattern=r"^(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")]
 
 
+# Where msgspec's own words would be a pattern, or its own kind of a literal.
+_ALLOWED = {
+    "kafka_bootstrap_servers": "expected HOST:PORT, several separated by commas and no space",
+    "kafka_topic": "expected 1 to 249 letters, digits, dots, underscores and hyphens",
+    "kafka_image_topic": "expected 1 to 249 letters, digits, dots, underscores and hyphens",
+    "kafka_create_topics": "expected true or false",
+    "kafka_topic_partitions": "expected 1 to 10000, or -1 for the broker's default",
+    "kafka_topic_replication_factor": "expected 1 to 100, or -1 for the broker's default",
+    "log_level": "expected debug, info, warning or error",
+}
+
+
 class SettingsError(ValueError):
     """A variable is missing or malformed; the text is one line and begins with its name."""
 
@@ -98,6 +110,16 @@ class Settings(KafkaSettings, frozen=True, kw_only=True):
     relay_flush_seconds: Annotated[float, Meta(ge=0, le=3)] = 2.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    def check(self) -> None:
+        """Refuse what no single bound can.
+
+        Raises:
+            SettingsError: Naming the variable.
+        """
+        for field in ("kafka_topic_partitions", "kafka_topic_replication_factor"):
+            if getattr(self, field) == 0:
+                raise SettingsError(f"{field.upper()}: {_ALLOWED[field]}")
+
 
 Wanted = TypeVar("Wanted", bound=DatabaseSettings)
 
@@ -129,6 +151,8 @@ def read_only(kind: type[Wanted], environment: Mapping[str, str]) -> Wanted:
         settings = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as exc:
         raise SettingsError(_describe(str(exc))) from exc
+    if isinstance(settings, Settings):
+        settings.check()
     if not _is_connection_url(settings.database_url):
         raise SettingsError("DATABASE_URL: is not a PostgreSQL connection URL")
     return settings
@@ -171,4 +195,4 @@ def _describe(fault: str) -> str:
     match = _FAULT.match(fault)
     if match is None or match["field"] is None:
         return fault
-    return f"{match['field'].upper()}: {match['reason']}"
+    return f"{match['field'].upper()}: {_ALLOWED.get(match['field'], match['reason'])}"

@@ -7,6 +7,7 @@ horizon moving, what notices an operator's release, and the sign of life that a 
 import time
 
 import psycopg
+import structlog
 
 from relay.blocked import blocked_streams
 from relay.frontier import Frontier, read_frontiers
@@ -33,6 +34,7 @@ class Survey:
     def __init__(self, session: psycopg.Connection, metrics: Metrics) -> None:
         self._session = session
         self._metrics = metrics
+        self._log = structlog.get_logger()
         self._outbox = Frontier()
         self._events = Frontier()
         self._taken_at = float("-inf")
@@ -54,7 +56,10 @@ class Survey:
         if now - self._taken_at < _INTERVAL_SECONDS:
             return
         self._taken_at = now
-        self.blocked = blocked_streams(self._session)
+        blocked = blocked_streams(self._session)
+        for stream in sorted(self.blocked - blocked):
+            self._log.info("stream released or its event skipped", stream=stream)
+        self.blocked = blocked
         self._metrics.blocked_streams.set(len(self.blocked))
         outbox, events = read_frontiers(self._session)
         self._outbox.observe(outbox)

@@ -26,6 +26,7 @@ from relay.ordering import Offence
 from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
+from relay.stall import Stall
 from relay.topics import Topics
 from relay.trial import tried_alone
 from relay.wakeup import WakeUp
@@ -60,6 +61,7 @@ class Term:
         self._client_log = client_log
         self._log = structlog.get_logger()
         self._backoff = Backoff()
+        self._stall = Stall()
         # Up to this id messages travel one by one: some of them failed, and may be to blame.
         self._suspects_up_to = 0
         self._intake = Intake(session, settings.relay_batch_size, metrics)
@@ -115,8 +117,10 @@ class Term:
         # Before the fetch: a notification during it announces rows the fetch may have missed.
         self._wakeup.clear()
         self._intake.look_around()
-        self._status.publishing = None
         acknowledged = publisher.take_acknowledged()
+        self._status.publishing = self._stall.observe(
+            under_way=publisher.under_way, acknowledged=len(acknowledged)
+        )
         if acknowledged:
             self._backoff.reset()
         if not self._has_room(publisher):

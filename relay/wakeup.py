@@ -30,6 +30,7 @@ class WakeUp(threading.Thread):
         self._shutdown = shutdown
         self._woken = threading.Event()
         self._log = structlog.get_logger()
+        self._lost = False
 
     def clear(self) -> None:
         """Forget earlier notifications; to be called before the fetch that will see their rows."""
@@ -47,13 +48,19 @@ class WakeUp(threading.Thread):
             try:
                 self._listen()
             except psycopg.Error as exc:
-                self._log.warning("notifications lost", error=describe(exc))
+                if not self._lost:
+                    # Once: how long it lasts is what readiness tells.
+                    self._log.warning("notifications lost", error=describe(exc))
+                self._lost = True
                 self._shutdown.wait(_RECONNECT_SECONDS)
         self.wake()
 
     def _listen(self) -> None:
         with open_session(self._database_url, "wakeup") as session:
             session.execute(_LISTEN)
+            if self._lost:
+                self._lost = False
+                self._log.info("notifications are back")
             self.wake()
             while not self._shutdown.requested:
                 for _ in session.notifies(timeout=_SLICE_SECONDS, stop_after=1):

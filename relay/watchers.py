@@ -9,6 +9,7 @@ import threading
 import time
 
 import psycopg
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -23,10 +24,18 @@ _INTERVAL_SECONDS = 2.0
 # Must leave room for the rest of the shutdown.
 _BROKER_SECONDS = 1.5
 
+# Asked every time, and costs nothing: whether the database answers is no question of the backlog.
+_ASK = "SELECT 1"
+
 # Beyond this the figure is the planner's estimate, which vacuum and analyze keep within reach.
 _COUNTED = 10_000
-# Whatever it costs with millions of dead rows, this part of the time is spent on it at most.
+# Measuring may cost something with millions of dead rows: then it is done the more seldom, but the
+# gauges never stand still for longer than this and the measurement itself.
 _SHARE = 0.1
+_MOST_PAUSE_SECONDS = 10.0
+# The silence that `health.py` allows must be longer than this and an interval.
+_MEASURE_SECONDS = 5.0
+_LIMIT = f"SET statement_timeout = '{_MEASURE_SECONDS:g}s'"
 
 # The first pending row stands for the oldest: ids follow the time of recording but for the length
 # of a transaction, and sorting a large backlog by time would cost more than the figure is worth.
@@ -47,8 +56,20 @@ FROM (SELECT count(*) AS rows FROM (SELECT FROM outbox LIMIT %(most)s + 1) AS pe
 """
 
 
+def pause_after(took: float) -> float:
+    """Return how long the next measurement of the backlog has to wait for its turn, in seconds.
+
+    Args:
+        took: What this one took. More than the server would have allowed was no cost of the query:
+            the server hung, and what was measured before is old.
+    """
+    if took > _MEASURE_SECONDS + _INTERVAL_SECONDS:
+        return 0.0
+    return min(took / _SHARE, _MOST_PAUSE_SECONDS)
+
+
 class DatabaseWatcher(threading.Thread):
-    """Measures the backlog; its failure is "the database cannot be reached"."""
+    """Asks the database for a sign of life every few seconds, and measures the backlog."""
 
     def __init__(
         self, settings: Settings, shutdown: Shutdown, status: Status, metrics: Metrics
@@ -58,26 +79,40 @@ class DatabaseWatcher(threading.Thread):
         self._shutdown = shutdown
         self._status = status
         self._metrics = metrics
+        self._log = structlog.get_logger()
 
     def run(self) -> None:
         while not self._shutdown.requested:
             try:
                 with open_session(self._settings.database_url, "watcher") as session:
+                    session.execute(_LIMIT)
                     self._watch(session)
             except psycopg.Error as exc:
-                self._status.database = describe(exc)
+                self._status.database.say(describe(exc))
                 self._shutdown.wait(_INTERVAL_SECONDS)
 
     def _watch(self, session: psycopg.Connection) -> None:
+        due_at = time.monotonic()
         while not self._shutdown.requested:
+            session.execute(_ASK)
             asked_at = time.monotonic()
+            if asked_at >= due_at:
+                self._measure(session)
+                took = time.monotonic() - asked_at
+                due_at = time.monotonic() + pause_after(took)
+            self._status.database.say(None)
+            self._shutdown.wait(_INTERVAL_SECONDS)
+
+    def _measure(self, session: psycopg.Connection) -> None:
+        try:
             row = session.execute(_BACKLOG, {"most": _COUNTED}).fetchone()
-            if row is not None:
-                self._metrics.pending.set(row[0])
-                self._metrics.oldest_pending.set(row[1])
-            self._status.database = None
-            took = time.monotonic() - asked_at
-            self._shutdown.wait(max(_INTERVAL_SECONDS, took / _SHARE))
+        except psycopg.errors.QueryCanceled:
+            # The gauges keep what they had; the database itself answers.
+            self._log.warning("backlog not measured", seconds=_MEASURE_SECONDS)
+            return
+        if row is not None:
+            self._metrics.pending.set(row[0])
+            self._metrics.oldest_pending.set(row[1])
 
 
 class BrokerWatcher(threading.Thread):
@@ -96,7 +131,7 @@ class BrokerWatcher(threading.Thread):
 
     def run(self) -> None:
         while not self._shutdown.requested:
-            self._status.broker = self._ask()
+            self._status.broker.say(self._ask())
             self._shutdown.wait(_INTERVAL_SECONDS)
 
     def _ask(self) -> str | None:

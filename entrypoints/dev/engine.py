@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from entrypoints.dev.engine_packages import (
     EngineMissingError,
@@ -28,11 +29,27 @@ from entrypoints.dev.guarded_process import ServerStartError
 from entrypoints.dev.private_engine import Engine, engine_answers
 
 
+@dataclass(frozen=True, slots=True)
+class GivenEngine:
+    """An engine that somebody else runs."""
+
+    host: str
+
+
 @contextlib.contextmanager
 def docker_engine(
     name: str | None = None, *, install: bool = True, say: Callable[[str], None] = print
 ) -> Iterator[str]:
-    """Yield the DOCKER_HOST of an engine with BuildKit; end the engine if it is a private one.
+    """Yield the DOCKER_HOST of what `chosen_engine` yields."""
+    with chosen_engine(name, install=install, say=say) as engine:
+        yield engine.host
+
+
+@contextlib.contextmanager
+def chosen_engine(
+    name: str | None = None, *, install: bool = True, say: Callable[[str], None] = print
+) -> Iterator[Engine | GivenEngine]:
+    """Yield an engine with BuildKit; end it if it is a private one.
 
     Args:
         name: As for `Engine`, should it be a private one.
@@ -46,11 +63,11 @@ def docker_engine(
     host = prepare_engine(install=install, say=say)
     if host is not None:
         say(f"Docker: the engine at {host}")
-        yield host
+        yield GivenEngine(host)
         return
     with Engine(name) as engine:
         say(f"Docker: a private engine at {engine.host}")
-        yield engine.host
+        yield engine
 
 
 def found_engine() -> str | None:

@@ -103,8 +103,17 @@ class GuardedProcess:
         return self._child.pid
 
     @property
+    def log(self) -> Path:
+        return self._log
+
+    @property
     def alive(self) -> bool:
         return self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the child ended, -n by signal n; None while it runs."""
+        return self._child.poll()
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
         """Return as soon as `ready()` is true; end the child if that does not come.

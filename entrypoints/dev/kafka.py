@@ -37,6 +37,9 @@ class KafkaServer(Protocol):
     @property
     def bootstrap_servers(self) -> str: ...
 
+    @property
+    def process(self) -> GuardedProcess | None: ...
+
     def stop(self) -> None: ...
 
 
@@ -77,6 +80,11 @@ class Broker:
     def data_folder(self) -> Path:
         """Where the logs of its topics are, a folder a partition."""
         return self._home.path / "data"
+
+    @property
+    def process(self) -> GuardedProcess | None:
+        """What runs, or ended by itself; None before the start and after the stop."""
+        return self._process
 
     @property
     def running(self) -> bool:

@@ -36,6 +36,11 @@ class MockBroker:
     def bootstrap_servers(self) -> str:
         return self._address.read_text()
 
+    @property
+    def process(self) -> GuardedProcess | None:
+        """What runs, or ended by itself; None before the start and after the stop."""
+        return self._process
+
     def __enter__(self) -> Self:
         try:
             self.start()

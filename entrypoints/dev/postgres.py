@@ -46,7 +46,13 @@ class Postgres(DatabaseServer):
         self._data = self._home.path / "data"
         self._sockets = runtime_folder() / self._home.path.name
         self._process: GuardedProcess | None = None
+        self._frozen: list[int] = []
         super().__init__(f"postgresql://postgres@/postgres?host={quote(str(self._sockets))}")
+
+    @property
+    def process(self) -> GuardedProcess | None:
+        """What runs, or ended by itself; None before the start and after the stop."""
+        return self._process
 
     def __enter__(self) -> Self:
         try:
@@ -110,11 +116,31 @@ class Postgres(DatabaseServer):
         """End the server and keep everything for a later `start`."""
         if self._process is None:
             return
+        self.thaw()  # frozen, it would not hear of it
         if crash:
             # Not SIGKILL, which would leave its workers and shared memory to themselves.
             os.kill(self._process.pid, signal.SIGQUIT)
         self._process.stop()
         self._process = None
+
+    def freeze(self) -> None:
+        """Stop all of its processes by SIGSTOP: connections stay open, and nobody is answered."""
+        if self._process is None:
+            return
+        # Its parent first, or there would be more of them meanwhile.
+        os.kill(self._process.pid, signal.SIGSTOP)
+        self._frozen = [self._process.pid]
+        for child in _children(self._process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGSTOP)
+                self._frozen.append(child)
+
+    def thaw(self) -> None:
+        """Let a frozen one go on. Idempotent."""
+        for pid in reversed(self._frozen):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self._frozen = []
 
     def _answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError):
@@ -171,6 +197,17 @@ def database_url(given: str | None = None, *, name: str | None = None) -> Iterat
         return
     with database_server(name) as server:
         yield server.url
+
+
+def _children(parent: int) -> list[int]:
+    """Return the processes of this one, by what each process says of itself."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # The name before the state may hold anything, even a bracket.
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def _user() -> str | None:

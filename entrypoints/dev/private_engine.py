@@ -47,6 +47,11 @@ class Engine:
         """The value for DOCKER_HOST."""
         return f"unix://{self._runtime}/docker.sock"
 
+    @property
+    def process(self) -> GuardedProcess | None:
+        """What runs, or ended by itself; None before the start and after the stop."""
+        return self._process
+
     def __enter__(self) -> Self:
         try:
             self.start()

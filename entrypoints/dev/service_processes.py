@@ -72,6 +72,11 @@ class ServiceProcess:
         return f"http://127.0.0.1:{self._settings[_PORTS[self.name]]}"
 
     @property
+    def process(self) -> GuardedProcess | None:
+        """What runs, or ended by itself; None before the start and after the stop."""
+        return self._process
+
+    @property
     def pid(self) -> int:
         """The running process's id."""
         assert self._process is not None, f"{self.name} does not run"  # noqa: S101 - our own use

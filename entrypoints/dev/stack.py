@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from entrypoints.dev.engine import docker_engine
-from entrypoints.dev.folders import state_folder
+from entrypoints.dev.engine import chosen_engine
+from entrypoints.dev.guarded_process import GuardedProcess
+from entrypoints.dev.home_folder import HomeFolder
 from entrypoints.dev.kafka import KafkaServer, start_broker
 from entrypoints.dev.ports import free_ports
-from entrypoints.dev.postgres import database_url
+from entrypoints.dev.postgres import Postgres, database_server
+from entrypoints.dev.private_engine import Engine
 from entrypoints.dev.service_processes import ServiceProcess, migrate
 
 DEFAULT_PORTS = (3003, 3004, 3005)
+
+
+class Part(Protocol):
+    """Anything that may run a process of ours."""
+
+    @property
+    def process(self) -> GuardedProcess | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,7 @@ class Stack:
 
     Attributes:
         folder: its build contexts and the logs of its processes.
+        parts: what it is made of, by name, but for servers that somebody else runs.
     """
 
     api: ServiceProcess
@@ -32,6 +41,16 @@ class Stack:
     relay: ServiceProcess
     settings: Mapping[str, str]
     folder: Path
+    parts: Mapping[str, Part]
+
+    def ended(self) -> dict[str, GuardedProcess]:
+        """Return the parts that ended by themselves, by name."""
+        processes = {name: part.process for name, part in self.parts.items()}
+        return {
+            name: process
+            for name, process in processes.items()
+            if process is not None and not process.alive
+        }
 
     @property
     def database_url(self) -> str:
@@ -59,15 +78,17 @@ def running_stack(
 
     Raises:
         EngineMissingError, PostgresMissingError, ServerStartError: a part cannot be had.
+        FolderInUseError: everything of that name runs already.
     """
     with contextlib.ExitStack() as parts:
+        folder = parts.enter_context(_folder(name))
         say("PostgreSQL: starting")
-        database = parts.enter_context(database_url(name=name))
+        database = parts.enter_context(database_server(name))
         broker = start_broker(name, say=say)
         parts.callback(broker.stop)
-        docker_host = parts.enter_context(docker_engine(name, say=say))
-        folder = parts.enter_context(_folder(name))
-        settings = _settings(name, database, broker, docker_host, folder) | dict(overrides or {})
+        engine = parts.enter_context(chosen_engine(name, say=say))
+        defaults = _settings(name, database.url, broker, engine.host, folder)
+        settings = defaults | dict(overrides or {})
         say("migrations: applying")
         migrate(settings)
         processes = [
@@ -78,7 +99,13 @@ def running_stack(
             parts.enter_context(process)
             say(f"{process.name}: ready at {process.url}, log in {process.log}")
         worker, relay, api = processes
-        yield Stack(api, worker, relay, settings, folder)
+        watched: dict[str, Part] = {process.name: process for process in processes}
+        watched["Kafka"] = broker
+        if isinstance(database, Postgres):
+            watched["PostgreSQL"] = database
+        if isinstance(engine, Engine):
+            watched["Docker Engine"] = engine
+        yield Stack(api, worker, relay, settings, folder, watched)
 
 
 def _settings(
@@ -101,13 +128,9 @@ def _settings(
 
 @contextlib.contextmanager
 def _folder(name: str | None) -> Iterator[Path]:
-    if name is not None:
-        folder = state_folder() / f"service-{name}"
-        folder.mkdir(exist_ok=True)
-        yield folder
-        return
-    folder = Path(tempfile.mkdtemp(prefix="service-", dir=state_folder()))
+    home = HomeFolder("service", name)
     try:
-        yield folder
+        home.take()
+        yield home.path
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        home.release()

@@ -11,6 +11,7 @@ _LIST = """
 SELECT blocked.stream,
        events.sequence,
        blocked.event_id::text,
+       events.type,
        blocked.code,
        events.topic,
        octet_length(events.payload),
@@ -40,9 +41,9 @@ class Blocked:
         settings = read_only(DatabaseSettings, environment)
         with command_session(settings.database_url) as session:
             rows = session.execute(_LIST).fetchall()
-        for stream, sequence, event_id, code, topic, size, since, behind, detail in rows:
+        for stream, sequence, event_id, type_, code, topic, size, since, behind, detail in rows:
             say(
-                f"stream={stream} sequence={sequence} event_id={event_id} code={code}"
-                f" topic={topic} bytes={size} since={moment(since)} behind={behind}"
+                f"stream={stream} sequence={sequence} event_id={event_id} type={type_}"
+                f" code={code} topic={topic} bytes={size} since={moment(since)} behind={behind}"
                 f" detail={detail}"
             )

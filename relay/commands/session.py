@@ -8,7 +8,7 @@ from psycopg import errors
 from psycopg.rows import TupleRow
 
 from relay.commands.errors import Failed
-from relay.errors import NOT_MIGRATED, describe
+from relay.errors import NOT_MIGRATED, describe, require_tables
 from relay.leadership import open_session
 from relay.wakeup import CHANNEL
 
@@ -28,7 +28,8 @@ def command_session(database_url: str) -> Iterator[psycopg.Connection]:
     """Open an autocommit session.
 
     Raises:
-        Failed: The database cannot be reached, was lost meanwhile, or refused a statement.
+        Failed: The database cannot be reached, is not migrated, was lost meanwhile, or refused a
+            statement.
     """
     try:
         session = open_session(database_url, "command")
@@ -36,6 +37,7 @@ def command_session(database_url: str) -> Iterator[psycopg.Connection]:
         raise Failed(f"the database cannot be reached: {describe(exc)}") from exc
     with session, database_errors():
         session.execute(_LIMITS)
+        require_tables(session)
         yield session
 
 

@@ -51,7 +51,7 @@ class Skip:
         """Leave the event out, and let what is behind it go on.
 
         Raises:
-            Refused: There is no such event, it is not pending, or it blocks no stream.
+            Refused: There is no such event, it was published, or it blocks no stream.
             Failed: The database did not do it.
             SettingsError: ``DATABASE_URL`` is missing or malformed.
             ReaderGone: Nobody reads the outcome.
@@ -71,7 +71,7 @@ class Skip:
         if skipped_at is not None:
             raise Refused(f"event {self.event_id} was skipped already, at {moment(skipped_at)}")
         if not pending:
-            raise Refused(f"event {self.event_id} is not pending")
+            raise Refused(f"event {self.event_id} was published already")
         if block is None:
             raise Refused(f"stream {stream} is not blocked, so event {self.event_id} is on its way")
         if block[0] != self.event_id:

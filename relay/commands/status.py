@@ -38,9 +38,10 @@ SELECT (SELECT count(*) FROM outbox),
 
 _BLOCKED = "SELECT count(*) FROM blocked_streams"
 
+# The newest id ever, whether or not its row was pruned since: the horizon never is above it.
 _LEDGER = """
 SELECT coalesce((SELECT id FROM ledger_horizon), 0),
-       coalesce((SELECT max(id) FROM events), 0)
+       coalesce(pg_sequence_last_value(pg_get_serial_sequence('events', 'id')), 0)
 """
 
 

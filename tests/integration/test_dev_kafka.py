@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stub leaves one out
+    AdminClient,
+    ConfigResource,
+)
 from confluent_kafka.cimpl import NewTopic
 
+from entrypoints.dev import kafka_topics
 from entrypoints.dev.kafka import Broker, start_broker
 from entrypoints.dev.kafka_jars import BrokerUnavailableError
 from entrypoints.dev.kafka_mock import MockBroker
@@ -104,3 +108,24 @@ def _path_without_java(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "sh").symlink_to(shutil.which("sh") or "/bin/sh")
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("JAVA_HOME", raising=False)
+
+
+def test_a_topic_is_created_with_a_limit_which_is_changed_later(
+    own_broker: Broker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", own_broker.bootstrap_servers)
+    topic = f"test-{uuid.uuid4().hex[:8]}"
+
+    codes = [
+        kafka_topics.main(["create", topic, "--partitions", "3", "--max-message-bytes", "1000"]),
+        kafka_topics.main(["create", topic]),
+        kafka_topics.main(["limit", topic, "2000"]),
+    ]
+
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    admin = AdminClient({"bootstrap.servers": own_broker.bootstrap_servers})
+    assert codes == [0, 1, 0]
+    assert capsys.readouterr().err == f"{topic}: Topic '{topic}' already exists.\n"
+    assert len(admin.list_topics(topic, timeout=10).topics[topic].partitions) == 3
+    config = admin.describe_configs([resource])[resource].result(10)
+    assert config["max.message.bytes"].value == "2000"

@@ -24,15 +24,16 @@ import logging
 import os
 import signal
 import sqlite3
+import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 State = Mapping[str, Any]
 
@@ -68,6 +69,8 @@ def client_settings(bootstrap_servers: str, group: str) -> dict[str, Any]:
         "session.timeout.ms": 10_000,
         # The longest that storing one batch, and taking the snapshots it needs, may last.
         "max.poll.interval.ms": 300_000,
+        # How soon a topic that is created later is found; 5 min unasked.
+        "topic.metadata.refresh.interval.ms": 10_000,
     }
 
 
@@ -127,10 +130,30 @@ class Store:
         )
 
 
+def messages_of(batch: Sequence[Message], missing: set[str]) -> list[Message]:
+    """Return what can be stored; a topic that is not there yet is waited for, and told once.
+
+    Args:
+        missing: The topics that were told already.
+
+    Raises:
+        KafkaException: Anything else is wrong.
+    """
+    messages = []
+    for message in batch:
+        error = message.error()
+        if error is None:
+            messages.append(message)
+        elif error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise KafkaException(error)
+        elif (topic := message.topic() or "") not in missing:
+            missing.add(topic)
+            _log.warning("topic %s does not exist: waiting for it", topic)
+    return messages
+
+
 def take_message(store: Store, message: Message) -> str:
     """Store what one message says; return a line on what became of it."""
-    if message.error() is not None:
-        raise KafkaException(message.error())
     headers = dict(message.headers() or [])
     subject = headers["ce_subject"]
     stream = subject.decode() if isinstance(subject, bytes) else str(subject)
@@ -180,8 +203,9 @@ def run(
     stop: threading.Event,
 ) -> None:
     """Consume until told to stop."""
+    missing: set[str] = set()
     while not stop.is_set():
-        messages = consumer.consume(500, timeout=1.0)
+        messages = messages_of(consumer.consume(500, timeout=1.0), missing)
         with store.transaction():
             lines = [take_message(store, message) for message in messages]
         for line in lines:
@@ -199,7 +223,7 @@ def _state_of(body: State) -> str:
     return json.dumps({name: body[name] for name in _CURRENT if name in body})
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("topics", nargs="+")
     parser.add_argument("--group", required=True)
@@ -215,14 +239,20 @@ def main() -> None:
     settings = client_settings(os.environ["KAFKA_BOOTSTRAP_SERVERS"], arguments.group)
     url, secret = os.environ["ORCHESTRATOR_URL"], os.environ.get("GATEWAY_SECRET", "")
     snapshot = partial(snapshot_by_rest, url, secret)
+    try:
+        opened = Store(arguments.store)
+    except sqlite3.Error as error:
+        _log.error("the store %s cannot be opened: %s", arguments.store, error)
+        return 1
     consumer = Consumer(settings)
     consumer.subscribe(arguments.topics)
-    with contextlib.closing(Store(arguments.store)) as store:
+    with contextlib.closing(opened) as store:
         try:
             run(consumer, store, snapshot, stop)
         finally:
             consumer.close()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,7 +12,7 @@ from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.ledger import horizon
-from tests.integration.relay.harness import wait_until
+from tests.integration.relay.harness import RelayUnderTest, wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -65,6 +65,25 @@ def test_a_database_that_restarts_again_and_again_under_load_costs_nothing_but_r
     events = consumer.expect_ledger(database, RECOVERY_SECONDS)
 
     note(f"{events} events, 0 lost, {consumer.duplicates} duplicates")
+
+
+def test_notifications_that_are_lost_for_a_while_are_told_once(
+    own_postgres: Postgres, start_relay: StartRelay
+) -> None:
+    relay = start_relay()
+    relay.wait_for("leading")
+    own_postgres.halt()
+    try:
+        wait_until(lambda: _lines(relay, "session lost") >= 5, "the session was tried five times")
+    finally:
+        own_postgres.start()
+
+    relay.wait_for("notifications are back")
+    assert _lines(relay, "notifications lost") == 1
+
+
+def _lines(relay: RelayUnderTest, event: str) -> int:
+    return [line["event"] for line in relay.lines].count(event)
 
 
 @pytest.mark.parametrize("failpoint", ["mid-produce", "after-acks"])

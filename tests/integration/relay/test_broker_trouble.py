@@ -61,6 +61,28 @@ def test_a_broker_that_is_away_is_waited_for_and_shown_as_unready(
     wait_until(lambda: count(database, "outbox") == 0, "the outbox is empty")
 
 
+def test_a_broker_that_hangs_is_warned_about_once_and_so_is_its_return(
+    database: str, mortal_broker: kafka.Broker, topic: str, start_relay: StartRelay
+) -> None:
+    relay = start_relay(KAFKA_BOOTSTRAP_SERVERS=mortal_broker.bootstrap_servers)
+    wait_until(relay.ready, "the relay is ready")
+    mortal_broker.freeze()
+    try:
+        with psycopg.connect(database) as writer:
+            record(writer, [Event("container:1", 1, topic)])
+        stalled = relay.wait_for("publishing stalled")
+        code, unready = relay.get("/readyz")
+    finally:
+        mortal_broker.thaw()
+
+    relay.wait_for("publishing goes on")
+    wait_until(relay.ready, "the relay is ready again")
+    assert (stalled["level"], stalled["under_way"]) == ("warning", 1)
+    assert code == 503
+    assert '"publishing":"the broker has acknowledged nothing for ' in unready
+    assert [line["event"] for line in relay.lines].count("publishing stalled") == 1
+
+
 def test_a_leader_that_waits_for_the_broker_notices_that_its_session_is_gone(
     database: str, mortal_broker: kafka.Broker, topic: str, start_relay: StartRelay
 ) -> None:
@@ -163,9 +185,11 @@ def test_a_message_too_large_for_its_topic_blocks_its_stream_and_no_other(
     limit_messages(broker, topic, 100_000)
     with psycopg.connect(database) as operator:
         operator.execute("DELETE FROM blocked_streams")
+    noticed = relay.wait_for("stream released or its event skipped")
     after = consume(broker.bootstrap_servers, topic, [*good, large, behind])
 
     assert (line["code"], line["stream"]) == ("MSG_SIZE_TOO_LARGE", large.stream)
+    assert noticed["stream"] == large.stream
     expect_every_event_in_order(before, good)
     expect_every_event_in_order(after, [*good, large, behind])
     wait_until(lambda: count(database, "outbox") == 0, "the outbox is empty")

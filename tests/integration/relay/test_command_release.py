@@ -52,7 +52,7 @@ def test_release_removes_the_block_and_wakes_the_leader(database: str, stream: l
     assert len(rows_of(database, _PENDING)) == 4
 
 
-@pytest.mark.parametrize("name", ["container/2", "container/99", "", "'; DROP TABLE events"])
+@pytest.mark.parametrize("name", ["container/2", "container/99", "image/1"])
 def test_release_refuses_a_stream_that_is_not_blocked(
     database: str, stream: list[Row], name: str
 ) -> None:
@@ -61,6 +61,18 @@ def test_release_refuses_a_stream_that_is_not_blocked(
     ended = run_command("release", name, database=database)
 
     expect_one_line(ended, 2, f"stream {name} is not blocked")
+    assert contents(database) == before
+
+
+@pytest.mark.parametrize("name", ["nonsense", "", "container/x", "'; DROP TABLE events"])
+def test_release_tells_what_cannot_be_a_stream_from_one_that_is_not_blocked(
+    database: str, stream: list[Row], name: str
+) -> None:
+    before = contents(database)
+
+    ended = run_command("release", name, database=database)
+
+    expect_one_line(ended, 2, "is no stream, expected container/ID or image/ID")
     assert contents(database) == before
 
 
@@ -90,11 +102,11 @@ def test_skip_refuses_an_event_that_nobody_recorded(database: str, stream: list[
     expect_refusal(database, str(uuid.uuid4()), "is unknown")
 
 
-def test_skip_refuses_an_event_that_is_not_pending(database: str, stream: list[Row]) -> None:
+def test_skip_refuses_an_event_that_was_published(database: str, stream: list[Row]) -> None:
     published = Row(1, 4)
     record(database, published)
 
-    expect_refusal(database, published.event_id, "is not pending")
+    expect_refusal(database, published.event_id, "was published already")
 
 
 def test_skip_refuses_an_event_whose_stream_is_not_blocked(

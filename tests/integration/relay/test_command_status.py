@@ -52,6 +52,16 @@ def test_status_tells_what_is_pending_and_how_far_the_ledger_can_be_read(databas
     assert "ledger horizon=3 newest=4\n" in ended.out
 
 
+def test_the_newest_id_is_never_below_the_horizon_whatever_was_pruned(database: str) -> None:
+    record(database, Row(1, 1), Row(1, 2))
+    with psycopg.connect(database) as connection:
+        connection.execute("DELETE FROM events")
+
+    ended = run_command("status", database=database)
+
+    assert "ledger horizon=2 newest=2\n" in ended.out
+
+
 @pytest.mark.broker
 def test_status_tells_who_leads(database: str, start_relay: Callable[..., RelayUnderTest]) -> None:
     relay = start_relay()
@@ -82,12 +92,14 @@ def test_blocked_lists_a_line_a_stream_with_how_many_wait_behind(database: str) 
     first, second = ended.out.splitlines()
     assert (ended.code, ended.err) == (0, "")
     assert re.fullmatch(
-        rf"stream=container/1 sequence=1 event_id={events[0].event_id} code=MSG_SIZE_TOO_LARGE"
-        rf" topic={events[0].topic} bytes={len(events[0].payload)}"
+        rf"stream=container/1 sequence=1 event_id={events[0].event_id} type=container\.started"
+        rf" code=MSG_SIZE_TOO_LARGE topic={events[0].topic} bytes={len(events[0].payload)}"
         r" since=\S+Z behind=2 detail=too large",
         first,
     )
-    assert f"sequence=7 event_id={events[3].event_id} code=MALFORMED" in second
+    assert (
+        f"sequence=7 event_id={events[3].event_id} type=container.started code=MALFORMED" in second
+    )
     assert second.endswith("behind=0 detail=headers: expected `array`")
 
 
@@ -155,6 +167,7 @@ def test_a_database_that_cannot_be_reached_is_one_line_without_its_password() ->
         ("release", "container/1"),
         ("skip", "00000000-0000-4000-8000-000000000000", "--reason", "why"),
         ("prune", "--before", "2026-01-01T00:00:00Z"),
+        ("replay", "--container", "1", "--to-topic", "again"),
     ],
 )
 def test_a_database_that_is_not_migrated_is_one_line(
@@ -164,9 +177,10 @@ def test_a_database_that_is_not_migrated_is_one_line(
     with psycopg.connect(database) as connection:
         connection.execute("DROP TABLE blocked_streams, ledger_horizon, outbox, events")
 
-    ended = run_command(*arguments, database=database)
+    ended = run_command(*arguments, database=database, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
 
     expect_one_line(ended, 1, "the database is not migrated")
+    assert ended.err.endswith("first\n")
 
 
 @pytest.mark.parametrize(

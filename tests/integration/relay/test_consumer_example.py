@@ -70,11 +70,11 @@ def api() -> Iterator[RestApi]:
 class Topic:
     """A topic of one partition, and a writer that does as the relay does."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: str, *, exists: bool = True) -> None:
         self.name = f"lifecycle-{uuid.uuid4()}"
         self.bootstrap_servers = bootstrap_servers
-        admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-        admin.create_topics([NewTopic(self.name, num_partitions=1)])[self.name].result(30)
+        if exists:
+            create_topic(bootstrap_servers, self.name)
         self._client = Producer({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
     def send(self, container: int, sequences: Sequence[int], *, replay: str | None = None) -> None:
@@ -99,6 +99,11 @@ class Topic:
 @pytest.fixture
 def live(broker: Broker) -> Topic:
     return Topic(broker.bootstrap_servers)
+
+
+def create_topic(bootstrap_servers: str, name: str) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, num_partitions=1)])[name].result(30)
 
 
 class ConsumerUnderTest:
@@ -139,7 +144,13 @@ class ConsumerUnderTest:
 
     def terminate(self) -> int:
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(DEADLINE_SECONDS)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Return the exit code of a process that ends."""
+        code = self._process.wait(DEADLINE_SECONDS)
+        self._reader.join()
+        return code
 
     def _read(self) -> None:
         assert self._process.stderr is not None
@@ -172,6 +183,35 @@ def test_each_event_is_applied_once_however_often_it_is_delivered(
     assert _history(tmp_path, "container/1") == [1, 2, 3]
     assert _state(tmp_path, "container/1") == (3, "status-3", 0)
     assert (code, api.asked) == (0, [])
+
+
+def test_a_topic_that_does_not_exist_is_waited_for_with_one_warning(
+    broker: Broker, api: RestApi, tmp_path: Path
+) -> None:
+    later = Topic(broker.bootstrap_servers, exists=False)
+    warning = f"topic {later.name} does not exist: waiting for it"
+
+    with ConsumerUnderTest(tmp_path / "store", api, later) as consumer:
+        consumer.wait_for(warning)
+        create_topic(broker.bootstrap_servers, later.name)
+        later.send(1, [1])
+        consumer.wait_for("container/1 1 container.started: applied")
+        code = consumer.terminate()
+
+    assert consumer.lines == [warning, "container/1 1 container.started: applied"]
+    assert code == 0
+
+
+def test_a_store_that_cannot_be_opened_is_one_line_and_exit_code_1(
+    live: Topic, api: RestApi, tmp_path: Path
+) -> None:
+    store = tmp_path / "no-such-folder" / "store"
+
+    with ConsumerUnderTest(store, api, live) as consumer:
+        code = consumer.wait()
+
+    assert code == 1
+    assert consumer.lines == [f"the store {store} cannot be opened: unable to open database file"]
 
 
 def test_a_gap_holds_its_stream_until_a_snapshot_is_taken_and_no_other_stream(

@@ -50,6 +50,7 @@ def run_relay(**environment: str) -> subprocess.CompletedProcess[str]:
         ("KAFKA_CLIENT_NO_SUCH_OPTION", "1"),
         ("KAFKA_CLIENT_COMPRESSION_TYPE", "rar"),
         ("BIND_HOST", "192.0.2.1"),
+        ("BIND_HOST", "no-such-host.invalid"),
         ("RELAY_FAILPOINTS", "after-nothing=kill"),
         ("RELAY_FAILPOINTS", "after-acks=explode"),
     ],
@@ -57,9 +58,8 @@ def run_relay(**environment: str) -> subprocess.CompletedProcess[str]:
 def test_a_wrong_setting_is_one_line_and_exit_code_2(name: str, value: str) -> None:
     ended = run_relay(**{**NOWHERE, name: value})
 
-    blamed = "RELAY_PORT" if name == "BIND_HOST" else name
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"relay: {blamed}: ")
+    assert ended.stderr.startswith(f"relay: {name}: ")
     assert len(ended.stderr.splitlines()) == 1
 
 
@@ -106,11 +106,24 @@ def test_a_database_that_is_not_migrated_is_named_and_waited_for(
     wait_until(lambda: "python -m migrations" in relay.get("/readyz")[1], "readiness says why")
     tries = _tries(relay)
     assert "python -m migrations" in tries[0]["error"]
+    assert not [line for line in relay.lines if line["event"] == "leading"]
     # Half of 0.2, 0.4, 0.8 and 1.6 s, as far as the jitter may shorten the growing pauses.
     assert _moment(tries[4]) - _moment(tries[0]) >= timedelta(seconds=1.5)
 
     migrate(bare_database)
     wait_until(relay.ready, "the relay is ready")
+
+
+def test_failpoints_in_force_are_told_at_the_start(
+    database: str, start_relay: Callable[..., RelayUnderTest]
+) -> None:
+    relay = start_relay(
+        DATABASE_URL=database, RELAY_FAILPOINTS="after-acks=kill@3,mid-produce=hang"
+    )
+
+    told = relay.wait_for("failpoints are armed")
+
+    assert told["failpoints"] == ["after-acks=kill@3", "mid-produce=hang@1"]
 
 
 def _tries(relay: RelayUnderTest) -> list[dict[str, Any]]:

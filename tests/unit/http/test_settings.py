@@ -115,6 +115,23 @@ def test_a_malformed_value_is_refused_in_one_line_that_names_it(name: str, value
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("KAFKA_TOPIC", "a b", "expected 1 to 249 letters, digits, dots, underscores and hyphens"),
+        ("AUTH_MODE", "jwt", "expected gateway or none"),
+        ("HOST_PORT_RANGE", "20000", "expected FIRST-LAST, from 1 to 65535"),
+    ],
+)
+def test_a_refusal_tells_what_is_allowed_in_plain_words(
+    name: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(InvalidSettings) as refusal:
+        load_settings({"DATABASE_URL": URL, name: value})
+
+    assert str(refusal.value) == f"{name}: {allowed}"
+
+
+@pytest.mark.parametrize(
     ("environment", "named"),
     [
         ({}, "AUTH_MODE"),

@@ -143,6 +143,26 @@ def test_a_reason_has_to_be_given(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["replay", "--container", "1", "--container", "2", "--to-topic", "again"], "--container"),
+        (["replay", "--user", "a", "--user", "a", "--to-topic", "again"], "--user"),
+        (["replay", "--image", "1", "--to-topic", "one", "--to-topic", "two"], "--to-topic"),
+        (["skip", EVENT_ID, "--reason", "one", "--reason", "two"], "--reason"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_refused(arguments: list[str], option: str) -> None:
+    with pytest.raises(Refused, match=f"{option}: may be given once only"):
+        parse(arguments)
+
+
+@pytest.mark.parametrize("option", ["--version", "-v", "--verbose"])
+def test_an_option_without_a_command_is_told_from_a_missing_command(option: str) -> None:
+    with pytest.raises(Refused, match=f"^there is no option {option}: expected a command"):
+        parse([option])
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["unknown"],

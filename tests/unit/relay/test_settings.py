@@ -43,6 +43,8 @@ def test_a_missing_required_variable_is_named(name: str, empty: bool) -> None:  
         ("KAFKA_IMAGE_TOPIC", "x" * 250),
         ("KAFKA_CREATE_TOPICS", "perhaps"),
         ("KAFKA_TOPIC_PARTITIONS", "many"),
+        ("KAFKA_TOPIC_PARTITIONS", "0"),
+        ("KAFKA_TOPIC_REPLICATION_FACTOR", "0"),
         ("KAFKA_TOPIC_REPLICATION_FACTOR", "1.5"),
         ("RELAY_PORT", "70000"),
         ("RELAY_PORT", "http"),
@@ -59,6 +61,30 @@ def test_a_malformed_value_is_refused_in_one_line_that_names_it(name: str, value
         read_settings({**REQUIRED, name: value})
 
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("LOG_LEVEL", "loud", "expected debug, info, warning or error"),
+        ("KAFKA_CREATE_TOPICS", "perhaps", "expected true or false"),
+        ("KAFKA_TOPIC", "a b", "expected 1 to 249 letters, digits, dots, underscores and hyphens"),
+        ("KAFKA_TOPIC_PARTITIONS", "0", "expected 1 to 10000, or -1 for the broker's default"),
+    ],
+)
+def test_a_refusal_tells_what_is_allowed_in_plain_words(
+    name: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings({**REQUIRED, name: value})
+
+    assert str(refused.value) == f"{name}: {allowed}"
+
+
+def test_both_kinds_of_events_may_share_a_topic() -> None:
+    settings = read_settings({**REQUIRED, "KAFKA_TOPIC": "one", "KAFKA_IMAGE_TOPIC": "one"})
+
+    assert settings.topics == {"one"}
 
 
 def test_client_options_are_passed_through() -> None:
