@@ -48,6 +48,19 @@ SET lease_until = NULL,
 WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 """)
 
+_REVOKE = _for_each_table("""
+UPDATE @table
+SET lease_epoch = lease_epoch + 1, lease_until = NULL, attempts = 0,
+    next_attempt_at = CASE WHEN %(due)s THEN now() END
+WHERE id = %(id)s
+""")
+
+_CARRIED_OUT = """
+UPDATE containers
+SET settled_generation = generation, applied_generation = generation, nominated_at = NULL
+WHERE id = %(id)s
+"""
+
 _SETTLE_GENERATION = """
 UPDATE containers
 SET settled_generation = %(generation)s,
@@ -130,6 +143,13 @@ class PostgresLeaseTable:
             raise LeaseLost
         if lease.kind is Leased.CONTAINER and not settlement.keeps_schedule:
             self._connection.execute(_SETTLE_GENERATION, parameters)
+        self._signals.update((Channel.WORK, Channel.OUTCOME))
+
+    def revoke(self, kind: Leased, row_id: int, *, due: bool) -> None:
+        parameters = {"id": row_id, "due": due}
+        self._connection.execute(_REVOKE[kind], parameters)
+        if kind is Leased.CONTAINER and not due:
+            self._connection.execute(_CARRIED_OUT, parameters)
         self._signals.update((Channel.WORK, Channel.OUTCOME))
 
     def renew(self, leases: Collection[Lease], seconds: float) -> Mapping[Lease, Renewal]:
