@@ -46,7 +46,7 @@ def configure_logs(process: str) -> None:
 def silence_logs() -> None:
     """Let nothing be logged: a command tells its operator itself what there is to tell."""
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.disable(logging.CRITICAL)
