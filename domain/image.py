@@ -38,8 +38,7 @@ _SETTLED = frozenset({_S.BUILDING, _S.DELETING})
 TRANSITIONS: Table[ImageStatus] = {
     _S.REGISTERED: _SETTLED,
     _S.BUILDING: frozenset({_S.READY, _S.BUILD_FAILED, _S.BUILD_CANCELLED, _S.DELETING}),
-    # Its build went with the engine that held it.
-    _S.READY: _SETTLED | {_S.BUILD_FAILED},
+    _S.READY: _SETTLED,
     _S.BUILD_FAILED: _SETTLED,
     _S.BUILD_CANCELLED: _SETTLED,
     _S.DELETING: frozenset({_S.DELETED}),
@@ -190,7 +189,9 @@ class Image:
             return
         self.active_build_id = None
         if self.status is ImageStatus.READY:
-            previous = self._move(ImageStatus.BUILD_FAILED, reason, now)
+            # As if it had been built again, in vain: a build that is over fails no more by itself.
+            previous = self._move(ImageStatus.BUILDING, None, now)
+            self._move(ImageStatus.BUILD_FAILED, reason, now)
             self._raise(
                 ImageEventType.BUILD_FAILED, previous, Cause.RECONCILER, now, active_build.id
             )

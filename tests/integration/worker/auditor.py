@@ -5,6 +5,7 @@ from collections.abc import Callable
 from adapters.postgres.audit_records import PostgresRecords
 from adapters.volume.survey import VolumeSurvey
 from application.audit.run_audit import AuditReport, RunAudit
+from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.worker.worker import Worker
 
 GRACE_SECONDS = 3600.0
@@ -13,17 +14,20 @@ GRACE_SECONDS = 3600.0
 class Auditor:
     """Audits what a worker works on.
 
+    Args:
+        engine: how the audit sees Docker; None for the worker's own way.
+
     Attributes:
         meanwhile: what happens whenever an audit waits.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, engine: FakeContainerEngine | None = None) -> None:
         self.meanwhile: Callable[[], object] = lambda: None
         self._seconds = 0.0
         installation = worker.installation
         self._audit = RunAudit(
             PostgresRecords(installation.pool),
-            worker.engine,
+            engine or worker.engine,
             VolumeSurvey(installation.store.path("")),
             lambda: self._seconds,
             self._pause,

@@ -12,7 +12,9 @@ import pytest
 from application.engine_calls import ContainerOrder
 from application.errors import EngineUnreachable
 from domain.container_status import Desired
+from domain.observation import Observation
 from tests.contracts.fake_docker import App
+from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.postgres.installation import Installation
 from tests.integration.worker.auditor import GRACE_SECONDS, Auditor
 from tests.integration.worker.worker import Worker
@@ -290,17 +292,43 @@ def test_the_containers_of_another_engine_are_not_audited(worker: Worker, audito
     assert (report.differences, report.audited, report.not_audited) == ([], None, [former])
 
 
-def test_an_engine_that_changes_during_the_look_is_not_believed(
-    worker: Worker, auditor: Auditor
-) -> None:
+class SwappingEngine(FakeContainerEngine):
+    """An engine that another one replaces right after its containers were listed."""
+
+    def list_ours(self) -> list[Observation]:
+        self.another_engine()
+        return super().list_ours()
+
+
+def test_an_engine_that_changes_during_the_look_is_not_believed(worker: Worker) -> None:
     worker.run_container()
-    held = worker.engine.hold_next("list_ours")
-    held.let_go.set()
-    worker.engine.fail_next("tags", EngineUnreachable("away"))
 
-    report = auditor.run()
+    report = Auditor(worker, SwappingEngine(worker.docker)).run()
 
-    assert (report.differences, report.engine_failure) == ([], "away")
+    assert (report.differences, report.engine_failure) == ([], "another engine answers")
+
+
+class RacedEngine(FakeContainerEngine):
+    """An engine whose container is deleted, with all that follows, while it is being listed."""
+
+    def __init__(self, worker: Worker, container_id: int) -> None:
+        super().__init__(worker.docker)
+        self._worker = worker
+        self._container_id = container_id
+
+    def list_ours(self) -> list[Observation]:
+        listed = super().list_ours()
+        self._worker.installation.wish(self._container_id, Desired.DELETED)
+        self._worker.work()
+        return listed
+
+
+def test_what_changes_between_list_and_record_is_no_difference(worker: Worker) -> None:
+    container_id = worker.run_container()
+
+    report = Auditor(worker, RacedEngine(worker, container_id)).run()
+
+    assert report.differences == []
 
 
 def _docker_id(worker: Worker, container_id: int) -> str:
