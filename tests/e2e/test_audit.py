@@ -24,13 +24,11 @@ def test_a_live_service_is_clean_and_what_was_removed_behind_its_back_is_named(
 ) -> None:
     bootstrap_servers: str = broker.bootstrap_servers  # type: ignore[attr-defined] # two kinds
     with running_service(tmp_path, new_database(), bootstrap_servers, engine_host) as service:
-        image_id = service.upload(hello_context, max_instances="3", memory_limit="64m")
-        service.http.post(f"/api/containers/{image_id}?wait=0", json={"count": 3})
+        image_id = service.upload(hello_context, max_instances="2", memory_limit="64m")
+        service.http.post(f"/api/containers/{image_id}?wait=0", json={"count": 2})
         live = _audit(service, "--require-engine", "--settle", "60")
-        running, stopped, deleted = service.http.get(f"/api/images/{image_id}/containers").json()
+        running, stopped = service.http.get(f"/api/images/{image_id}/containers").json()
         service.http.post(f"/api/containers/{stopped['id']}/stop")
-        service.http.delete(f"/api/containers/{deleted['id']}")
-        settled = _audit(service)
         service.worker.stop()
         service.docker("rm", "--force", running["container_id"])
         meddled = _audit(service, "--settle", "1")
@@ -41,7 +39,6 @@ def test_a_live_service_is_clean_and_what_was_removed_behind_its_back_is_named(
         repaired = _audit(service)
 
     assert (live.returncode, live.stdout.count("kind=")) == (0, 0), live.stdout + live.stderr
-    assert (settled.returncode, settled.stdout.count("kind=")) == (0, 0), settled.stdout
     assert meddled.returncode == 1
     assert meddled.stdout.startswith(f"kind=missing container={running['id']} detail=it is running")
     assert meddled.stdout.count("kind=") == 1
