@@ -3,6 +3,7 @@
 ApplicationError
 ├── NotFound                   no such resource of this user
 ├── Superseded                 a wish that a later one replaced before it was carried out
+├── CommandRefused             an operator's command that the present state does not allow
 ├── LeaseLost                  another worker owns the aggregate by now
 ├── DatabaseUnavailable        no connection to PostgreSQL in time, or it was lost
 ├── UploadRejected             an upload that cannot become a build context
@@ -39,7 +40,7 @@ class NotFound(ApplicationError):
     """No such resource, or it is another user's: the two answer alike.
 
     Attributes:
-        kind: "image" or "container".
+        kind: "image", "container", or whatever else has an id.
     """
 
     def __init__(self, kind: str) -> None:
@@ -57,6 +58,10 @@ class Superseded(ApplicationError):
     def __init__(self, container_ids: Sequence[int]) -> None:
         super().__init__("a later request replaced this one before it was carried out")
         self.container_ids = tuple(container_ids)
+
+
+class CommandRefused(ApplicationError):
+    """An operator asked for what the present state does not allow; nothing changed."""
 
 
 class LeaseLost(ApplicationError):

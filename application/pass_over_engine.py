@@ -36,8 +36,11 @@ class Census(Protocol):
     def is_recorded(self, uid: UUID, docker_id: str) -> bool:
         """Return whether this very object may belong to a container, asked afresh."""
 
-    def quarantine(self, engine_id: str, reason: str) -> None:
-        """Let nobody touch the engine any more."""
+    def quarantine(self, engine_id: str, reason: str) -> bool:
+        """Let nobody touch the engine any more; return whether that is so.
+
+        It is not while an operator vouches for the engine: until a pass finds nothing alarming.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,14 @@ class PassReport:
 
     Attributes:
         found: how many containers with our label there are.
+        quarantined: whether nothing was touched, because of what was found.
         removed: Docker ids of strangers that were removed.
     """
 
     found: int
     drift: Drift
     removed: Sequence[str] = ()
+    quarantined: bool = False
 
 
 class PassOverEngine:
@@ -89,9 +94,8 @@ class PassOverEngine:
         drift = drift_between(known, found)
         if drift.missing or drift.strangers:
             self._check_engine(engine_id)
-        if drift.alarm is not None:
-            self._census.quarantine(engine_id, drift.alarm)
-            return PassReport(len(found), drift)
+        if drift.alarm is not None and self._census.quarantine(engine_id, drift.alarm):
+            return PassReport(len(found), drift, quarantined=True)
         self._census.note(engine_id, drift)
         removed = self._remove(engine_id, self._outworn(drift.strangers))
         return PassReport(len(found), drift, removed)

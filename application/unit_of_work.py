@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from application.leases import BuildQuota, Lease, Renewal, Settlement, Work
+from application.leases import BuildQuota, Lease, Leased, Renewal, Settlement, Work
 from domain.build import Build
 from domain.container import Container
 from domain.image import Image
@@ -167,6 +167,14 @@ class LeaseTable(Protocol):
 
     def renew(self, leases: Collection[Lease], seconds: float) -> Mapping[Lease, Renewal]:
         """Prolong leases; the ones that are missing in the answer were lost."""
+
+    def revoke(self, kind: Leased, row_id: int, *, due: bool) -> None:
+        """End whatever lease a row is under, whoever holds it: what that one records is refused.
+
+        Args:
+            due: whether the next worker may take it up at once; else nothing is left to be done,
+                and what was wished of a container counts as carried out.
+        """
 
     def settle(self, lease: Lease, settlement: Settlement) -> None:
         """End the lease with the outcome it led to; raises LeaseLost."""

@@ -111,6 +111,10 @@ class Build:
         """Uncount the attempt of a worker that ends on purpose."""
         self.attempt -= 1
 
+    def lose_engine(self) -> None:
+        """Forget the engine that it ran on, which is gone for good: any other may begin anew."""
+        self.engine_id = None
+
     def succeed(self, docker_image_id: str, log: LogTail, now: datetime) -> None:
         self._finish(BuildStatus.SUCCEEDED, None, log, now)
         self.docker_image_id = docker_image_id

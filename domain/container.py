@@ -16,6 +16,7 @@ from domain.container_runs import ContainerRuns
 from domain.container_spec import ContainerSpec
 from domain.container_status import ContainerStatus, Desired
 from domain.errors import ContainerRefuses
+from domain.events import Cause
 from domain.wish import Wish
 
 # Hexadecimal digits of the uid that end a container's name.
@@ -127,6 +128,16 @@ class Container(ContainerRuns):
             return False
         self._wish(Desired.DELETED, wish)
         return True
+
+    def lose_engine(self, now: datetime) -> None:
+        """It is gone for good with its engine: an open run is told as stopped, then it as deleted.
+
+        What never came up, or failed, was not there to vanish: it is deleted as if wished so.
+        """
+        if self.status in {ContainerStatus.CREATING, ContainerStatus.FAILED}:
+            self.request_delete(Wish(Cause.RECONCILER, None, now))
+            self.begin()
+        self.record_deleted(now, cause=Cause.RECONCILER)
 
     # ---- a worker has claimed it -----------------------------------------------------------
 

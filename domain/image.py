@@ -65,6 +65,11 @@ class ImageSpec:
     restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE
 
 
+def repository_of(user_id: str, image_id: int) -> str:
+    """The repository of an image's tags in Docker."""
+    return f"nvidia-app-u{user_id}-i{image_id}"
+
+
 @dataclass(slots=True, eq=False)
 class Image:
     """An image of a user; its identity is `id`."""
@@ -106,7 +111,7 @@ class Image:
 
     @property
     def repository(self) -> str:
-        return f"nvidia-app-u{self.spec.user_id}-i{self.id}"
+        return repository_of(self.spec.user_id, self.id)
 
     def build_tag(self, build_id: int) -> str:
         """The Docker tag of one build's result."""
@@ -192,6 +197,32 @@ class Image:
         if self.status is not ImageStatus.DELETING:
             self._move(ImageStatus.BUILD_CANCELLED, build.status_reason, now)
         self._raise(ImageEventType.BUILD_CANCELLED, previous, Cause.API, now, build.id)
+
+    def lose_engine(
+        self, engine_id: str, active_build: Build | None, reason: str, now: datetime
+    ) -> None:
+        """Note that an engine is gone for good, and with it what was built on it.
+
+        An image that was ready is told as failed; a build that is queued or runs goes on elsewhere.
+
+        Args:
+            active_build: the last good build, None if there is none.
+            reason: what the user should know, in one sentence.
+        """
+        if self.engine_id == engine_id:
+            self.engine_id = None
+        if active_build is None or active_build.engine_id != engine_id:
+            return
+        self.active_build_id = None
+        if self.status is ImageStatus.READY:
+            # As if it had been built again, in vain: a build that is over fails no more by itself.
+            previous = self._move(ImageStatus.BUILDING, None, now)
+            self._move(ImageStatus.BUILD_FAILED, reason, now)
+            self._raise(
+                ImageEventType.BUILD_FAILED, previous, Cause.RECONCILER, now, active_build.id
+            )
+        elif not self.is_deleting and self.status is not ImageStatus.BUILDING:
+            self.status_reason, self.updated_at = reason, now
 
     def request_delete(self, live: int, *, now: datetime, request_id: str) -> bool:
         """Wish the image gone; repeating the wish changes nothing.

@@ -19,18 +19,24 @@ from adapters.archive.limits import ArchiveLimits
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.docker.event_stream import DockerEventStream
 from adapters.docker.readiness_prober import SelectorReadinessProber
+from adapters.postgres.audit_records import PostgresRecords
 from adapters.postgres.census import PostgresCensus
 from adapters.postgres.engines import PostgresEngineRegistry
+from adapters.postgres.lost_engines import PostgresLostEngines
 from adapters.postgres.pool import create_pool
+from adapters.postgres.quarantine import PostgresQuarantine
 from adapters.postgres.reader import PostgresReader
 from adapters.postgres.signals import Channel, PostgresListener, PostgresNotifier
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.survey import VolumeSurvey
 from adapters.wire.events import EventEncoder
+from application.audit.run_audit import RunAudit
 from application.bring_up_container import BringUpContainer
 from application.cancel_build import CancelBuildHandler
 from application.change_container import ChangeContainerHandler
 from application.create_containers import CreateContainersHandler
+from application.declare_engine_lost import DeclareEngineLostHandler
 from application.delete_image import DeleteImageHandler
 from application.keep_leases import KeepLeases
 from application.leases import BuildQuota, Work
@@ -258,6 +264,22 @@ class Worker(Storage):
         census,
         monitor,
         dispatcher.provided.wake,
+    )
+    audit = providers.Singleton(
+        RunAudit,
+        providers.Singleton(PostgresRecords, Storage.pool),
+        engine,
+        providers.Singleton(VolumeSurvey, Storage.settings.provided.context_folder),
+        providers.Object(time.monotonic),
+        providers.Object(time.sleep),
+        grace_seconds=Storage.settings.provided.sweep_grace_seconds,
+    )
+    quarantine = providers.Singleton(PostgresQuarantine, Storage.pool)
+    declare_lost = providers.Singleton(
+        DeclareEngineLostHandler,
+        Storage.transactions,
+        providers.Singleton(PostgresLostEngines, Storage.pool),
+        providers.Object(utc_now),
     )
     listener = providers.Singleton(
         PostgresListener,

@@ -43,6 +43,15 @@ def configure_logs(process: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
 
 
+def silence_logs() -> None:
+    """Let nothing be logged: a command tells its operator itself what there is to tell."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.disable(logging.CRITICAL)
+
+
 def _naming(process: str) -> structlog.typing.Processor:
     """Name the process in each line: context variables would not reach its threads."""
 

@@ -45,4 +45,22 @@ ALTER TABLE engines
     ADD COLUMN next_sweep_at     timestamptz NOT NULL DEFAULT '-infinity',
     ADD COLUMN quarantined_at    timestamptz,
     ADD COLUMN quarantine_reason text,
+    -- When a worker saw it answer last.
+    ADD COLUMN reached_at        timestamptz,
+    -- Since when an operator vouches for it, until a pass finds nothing alarming.
+    ADD COLUMN trusted_at        timestamptz,
     ADD CONSTRAINT engines_quarantine_check CHECK ((quarantined_at IS NULL) = (quarantine_reason IS NULL));
+UPDATE engines SET reached_at = checked_at WHERE reachable;
+
+-- What `restored` raised after a backup of this database came back: consumers have seen numbers that
+-- are not recorded here any more. Of what is up to these ids the sequences were raised.
+CREATE TABLE restorations (
+    id                bigint      GENERATED ALWAYS AS IDENTITY,
+    at                timestamptz NOT NULL DEFAULT clock_timestamp(),
+    raised_by         bigint      NOT NULL,
+    last_event_id     bigint      NOT NULL,
+    last_image_id     bigint      NOT NULL,
+    last_container_id bigint      NOT NULL,
+    CONSTRAINT restorations_pkey PRIMARY KEY (id),
+    CONSTRAINT restorations_raised_by_check CHECK (raised_by > 0)
+);

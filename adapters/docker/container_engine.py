@@ -100,6 +100,21 @@ class DockerContainerEngine:
                 found += observations(call.answer_of_many(command))
         return found
 
+    def tags(self) -> dict[str, str]:
+        """Return every tag of images with our installation's label, with its Docker image id."""
+        ours = f"label={labels.INSTALLATION_ID}={self._installation_id}"
+        listed = self._run(
+            self._limits.list,
+            [
+                *("image", "ls", "--no-trunc", "--filter", ours),
+                *("--format", "{{.ID}} {{.Repository}}:{{.Tag}}"),
+            ],
+        )
+        rows = (line.split(" ", 1) for line in listed.splitlines())
+        return {
+            tag: checked_id(IMAGE_ID, image_id) for image_id, tag in rows if "<none>" not in tag
+        }
+
     def build(self, order: BuildOrder) -> str:
         try:
             self._run_build(order)

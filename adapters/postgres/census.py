@@ -43,7 +43,10 @@ _RUNNING = """
 UPDATE containers SET last_seen_running_at = now()
 WHERE id = ANY(%(ids)s) AND status = 'running' AND lease_until IS NULL
 """
-_PASSED = "UPDATE engines SET passed_at = now() WHERE engine_id = %(engine_id)s"
+_PASSED = """
+UPDATE engines SET passed_at = now(), trusted_at = CASE WHEN %(alarm)s THEN trusted_at END
+WHERE engine_id = %(engine_id)s
+"""
 
 _REQUEST = "UPDATE engines SET next_pass_at = now() WHERE engine_id = %(engine_id)s"
 
@@ -55,7 +58,10 @@ WHERE uid = %(uid)s AND status NOT IN ('failed', 'deleted')
 
 _QUARANTINE = """
 UPDATE engines SET quarantined_at = now(), quarantine_reason = %(reason)s
-WHERE engine_id = %(engine_id)s AND quarantined_at IS NULL
+WHERE engine_id = %(engine_id)s AND quarantined_at IS NULL AND trusted_at IS NULL
+"""
+_IS_TRUSTED = """
+SELECT FROM engines WHERE engine_id = %(engine_id)s AND quarantined_at IS NULL
 """
 
 
@@ -91,7 +97,8 @@ class PostgresCensus:
             ):
                 if ids:
                     connection.execute(sql, {"ids": sorted(ids)})
-            connection.execute(_PASSED, {"engine_id": engine_id})
+            parameters = {"engine_id": engine_id, "alarm": drift.alarm is not None}
+            connection.execute(_PASSED, parameters)
         if drift.nominated:
             self._signal({Channel.WORK})
 
@@ -100,10 +107,11 @@ class PostgresCensus:
         with translated_errors(), self._pool.connection() as connection:
             return connection.execute(_IS_RECORDED, parameters).fetchone() is not None
 
-    def quarantine(self, engine_id: str, reason: str) -> None:
+    def quarantine(self, engine_id: str, reason: str) -> bool:
         parameters = {"engine_id": engine_id, "reason": reason}
-        with translated_errors(), self._pool.connection() as connection:
+        with translated_errors(), self._pool.connection() as connection, connection.transaction():
             connection.execute(_QUARANTINE, parameters)
+            return connection.execute(_IS_TRUSTED, parameters).fetchone() is None
 
     def nominate(self, uids: Collection[UUID]) -> None:
         """Let containers be looked at: the engine told something of them."""

@@ -31,7 +31,7 @@ VALUES (%(id)s, %(uid)s, %(image_id)s, %(build_id)s, %(user_id)s, %(name)s, %(en
         %(created_at)s)
 """
 
-_COLUMNS = """
+SELECT_CONTAINERS = """
 SELECT id, uid, image_id, build_id, user_id, name, engine_id, host, app_hostname, internal_port,
        external_port, slot, cpu_limit, memory_limit, env, image_digest, restart_policy, desired,
        generation, settled_generation, wish_cause, request_id, wished_at, created_by,
@@ -42,10 +42,11 @@ SELECT id, uid, image_id, build_id, user_id, name, engine_id, host, app_hostname
 FROM containers
 """
 
-_LOCK = _COLUMNS + "WHERE id = %(id)s FOR NO KEY UPDATE"
+_LOCK = SELECT_CONTAINERS + "WHERE id = %(id)s FOR NO KEY UPDATE"
 
 _LOCK_FAILED = (
-    _COLUMNS + "WHERE image_id = %(image_id)s AND status = 'failed' ORDER BY id FOR NO KEY UPDATE"
+    SELECT_CONTAINERS
+    + "WHERE image_id = %(image_id)s AND status = 'failed' ORDER BY id FOR NO KEY UPDATE"
 )
 
 _USED_SLOTS = "SELECT slot FROM containers WHERE image_id = %(image_id)s AND slot IS NOT NULL"
@@ -129,11 +130,11 @@ class PostgresContainerRepository:
         row = self._connection.execute(_LOCK, {"id": container_id}).fetchone()
         if row is None:
             raise NotFound("container")
-        return _container(row)
+        return container_of(row)
 
     def lock_failed_of(self, image_id: int) -> Sequence[Container]:
         rows = self._connection.execute(_LOCK_FAILED, {"image_id": image_id}).fetchall()
-        return [_container(row) for row in rows]
+        return [container_of(row) for row in rows]
 
     def used_slots(self, image_id: int) -> Collection[int]:
         rows = self._connection.execute(_USED_SLOTS, {"image_id": image_id}).fetchall()
@@ -157,7 +158,8 @@ def _state(container: Container) -> dict[str, object]:
     return {"id": container.id} | {name: getattr(container, name) for name in _STATE}
 
 
-def _container(row: DictRow) -> Container:
+def container_of(row: DictRow) -> Container:
+    """Rehydrate a container from a row of SELECT_CONTAINERS."""
     spec = ContainerSpec(
         image_id=row["image_id"],
         build_id=row["build_id"],

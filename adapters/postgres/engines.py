@@ -13,9 +13,10 @@ from adapters.postgres.pool import Pool
 # An engine that is new at an address where another one holds what is ours is not trusted: whoever
 # pointed DOCKER_HOST elsewhere, or lost a disk, has to say so.
 _HEARTBEAT = """
-INSERT INTO engines (engine_id, host, version, reachable, detail, address, quarantined_at,
-                     quarantine_reason)
+INSERT INTO engines (engine_id, host, version, reachable, detail, address, reached_at,
+                     quarantined_at, quarantine_reason)
 SELECT %(engine_id)s, %(host)s, %(version)s, %(reachable)s, %(detail)s, %(address)s,
+       CASE WHEN %(reachable)s THEN now() END,
        CASE WHEN former.engine_id IS NOT NULL THEN now() END,
        'at this address engine ' || former.engine_id || ' held ' || former.held || ' container(s)'
 FROM (SELECT 1) AS one
@@ -28,7 +29,8 @@ LEFT JOIN LATERAL (
 ) AS former ON true
 ON CONFLICT ON CONSTRAINT engines_pkey DO UPDATE
 SET host = EXCLUDED.host, version = EXCLUDED.version, reachable = EXCLUDED.reachable,
-    detail = EXCLUDED.detail, address = EXCLUDED.address, checked_at = now()
+    detail = EXCLUDED.detail, address = EXCLUDED.address, checked_at = now(),
+    reached_at = coalesce(EXCLUDED.reached_at, engines.reached_at)
 RETURNING quarantine_reason
 """
 

@@ -24,6 +24,15 @@ def _for_each_table(sql: LiteralString) -> Mapping[Leased, LiteralString]:
     return {kind: sql.replace("@table", table) for kind, table in _TABLES.items()}
 
 
+def _ending_leases(sql: LiteralString) -> Mapping[Leased, LiteralString]:
+    """As above; of a build is noted, too, which worker holds it."""
+    ending = _for_each_table(sql)
+    of_builds = ending[Leased.BUILD].replace(
+        "lease_until = NULL,", "lease_until = NULL, leased_by = NULL,"
+    )
+    return {**ending, Leased.BUILD: of_builds}
+
+
 _HOLD = _for_each_table(
     """
 SELECT 1 FROM @table
@@ -37,7 +46,7 @@ SET lease_until = greatest(lease_until, now() + make_interval(secs => %(seconds)
 WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 """)
 
-_SETTLE_ANY = _for_each_table("""
+_SETTLE = _ending_leases("""
 UPDATE @table
 SET lease_until = NULL,
     next_attempt_at = CASE WHEN %(keeps_schedule)s THEN next_attempt_at
@@ -48,13 +57,6 @@ SET lease_until = NULL,
 WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 """)
 
-_SETTLE = {
-    **_SETTLE_ANY,
-    Leased.BUILD: _SETTLE_ANY[Leased.BUILD].replace(
-        "lease_until = NULL,", "lease_until = NULL, leased_by = NULL,"
-    ),
-}
-
 _END_EXPIRED_BUILD = """
 UPDATE builds SET lease_until = NULL, leased_by = NULL WHERE id = %(id)s AND lease_until < now()
 """
@@ -63,6 +65,19 @@ _BUILD_IS_FREE = "SELECT lease_until IS NULL AS is_free FROM builds WHERE id = %
 
 _START_BUILD_OVER = """
 UPDATE builds SET lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now()
+WHERE id = %(id)s
+"""
+
+_REVOKE = _ending_leases("""
+UPDATE @table
+SET lease_epoch = lease_epoch + 1, lease_until = NULL, attempts = 0,
+    next_attempt_at = CASE WHEN %(due)s THEN now() END
+WHERE id = %(id)s
+""")
+
+_CARRIED_OUT = """
+UPDATE containers
+SET settled_generation = generation, applied_generation = generation, nominated_at = NULL
 WHERE id = %(id)s
 """
 
@@ -159,6 +174,13 @@ class PostgresLeaseTable:
             raise LeaseLost
         if lease.kind is Leased.CONTAINER and not settlement.keeps_schedule:
             self._connection.execute(_SETTLE_GENERATION, parameters)
+        self._signals.update((Channel.WORK, Channel.OUTCOME))
+
+    def revoke(self, kind: Leased, row_id: int, *, due: bool) -> None:
+        parameters = {"id": row_id, "due": due}
+        self._connection.execute(_REVOKE[kind], parameters)
+        if kind is Leased.CONTAINER and not due:
+            self._connection.execute(_CARRIED_OUT, parameters)
         self._signals.update((Channel.WORK, Channel.OUTCOME))
 
     def renew(self, leases: Collection[Lease], seconds: float) -> Mapping[Lease, Renewal]:

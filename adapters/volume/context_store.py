@@ -18,7 +18,7 @@ from uuid import uuid4
 from domain.build import LOG_TAIL_CHARACTERS, LogTail
 
 _MAKE_ATTEMPTS = 5
-_INCOMING = ".incoming"
+INCOMING = ".incoming"
 # UTF-8 takes up to four bytes a character.
 _TAIL_BYTES = LOG_TAIL_CHARACTERS * 4
 
@@ -39,10 +39,10 @@ class VolumeContextStore:
         Raises:
             OSError: the volume is missing or not writable.
         """
-        (self._base / _INCOMING).mkdir(parents=True, exist_ok=True)
+        (self._base / INCOMING).mkdir(parents=True, exist_ok=True)
 
     def incoming(self) -> Path:
-        return self._base / _INCOMING / uuid4().hex
+        return self._base / INCOMING / uuid4().hex
 
     def store(self, extracted: Path, user_id: str, image_id: int) -> str:
         relative = Path(user_id, str(image_id), "context")

@@ -56,6 +56,7 @@ class HealthEndpoints:
                     "engine_id": engine.engine_id,
                     "reachable": engine.reachable and engine.age_seconds < STALE_SECONDS,
                     "reported_seconds_ago": round(engine.age_seconds, 1),
+                    "quarantine": engine.quarantine_reason,
                 }
                 for engine in engines
             ],

@@ -58,6 +58,8 @@ KINDS: Mapping[type[Exception], Kind] = {
     dom.ContainerRefuses: Kind(HTTPStatus.CONFLICT, "container-refuses"),
     app.NotFound: Kind(HTTPStatus.NOT_FOUND, "not-found"),
     app.Superseded: Kind(HTTPStatus.CONFLICT, "superseded"),
+    # Operators' commands are no requests; this is for whoever serves them elsewhere.
+    app.CommandRefused: Kind(HTTPStatus.CONFLICT, "command-refused"),
     app.LeaseLost: Kind(HTTPStatus.CONFLICT, "lease-lost"),
     app.DatabaseUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", 5),
     app.MalformedUpload: Kind(HTTPStatus.BAD_REQUEST, "malformed-upload"),

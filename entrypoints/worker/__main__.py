@@ -1,4 +1,7 @@
-"""`python -m entrypoints.worker`: serve until SIGTERM, then hand everything back within 5 s."""
+"""`python -m entrypoints.worker`: serve until SIGTERM, then hand everything back within 5 s.
+
+With arguments: one operator's command instead.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ import structlog
 
 from application.errors import DatabaseUnavailable
 from entrypoints.composition import Storage, Worker
-from entrypoints.logs import configure_logs
+from entrypoints.logs import configure_logs, silence_logs
 from entrypoints.settings import InvalidSettings, Settings, load_settings
 from entrypoints.start_up import StartRefused, listening_socket, open_storage
+from entrypoints.worker.command_line import run_command
 from entrypoints.worker.health import HealthServer
 from entrypoints.worker.termination import on_termination
 
@@ -20,6 +24,14 @@ log = structlog.get_logger("worker")
 
 
 def main() -> int:
+    arguments = sys.argv[1:]
+    if not arguments:
+        return serve()
+    silence_logs()
+    return run_command(arguments, os.environ)
+
+
+def serve() -> int:
     configure_logs("worker")
     try:
         settings = load_settings()

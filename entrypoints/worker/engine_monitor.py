@@ -6,12 +6,16 @@ import threading
 from dataclasses import dataclass
 
 import structlog
+from prometheus_client import Gauge
 
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.postgres.engines import PostgresEngineRegistry
 from application.errors import DatabaseUnavailable, EngineError
 
 CHECK_SECONDS = 5.0
+_QUARANTINE = "in quarantine: "
+
+QUARANTINED = Gauge("worker_engine_quarantined", "1 while this worker's engine is in quarantine")
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +109,7 @@ class EngineMonitor:
                 self._note(usable=False, detail="another engine answers at DOCKER_HOST")
                 return
             quarantine = self._register(engine_id)
+            QUARANTINED.set(quarantine is not None)
             self._note(usable=quarantine is None, detail=_told(quarantine))
             return
         if self._known_id is not None:
@@ -131,9 +136,11 @@ class EngineMonitor:
 
     def _note(self, *, usable: bool, detail: str | None) -> None:
         if usable != self._usable or detail != self._detail:
-            log.info("engine", usable=usable, detail=detail, engine_id=self._known_id)
+            # Only an operator ends a quarantine; everything else may pass by itself.
+            told = log.error if detail and detail.startswith(_QUARANTINE) else log.info
+            told("engine", usable=usable, detail=detail, engine_id=self._known_id)
         self._usable, self._detail = usable, detail
 
 
 def _told(quarantine: str | None) -> str | None:
-    return None if quarantine is None else f"in quarantine: {quarantine}"
+    return None if quarantine is None else f"{_QUARANTINE}{quarantine}"

@@ -75,7 +75,7 @@ class EnginePasses:
 
     def _tell(self, engine_id: str, report: PassReport) -> None:
         drift = report.drift
-        if drift.alarm is not None:
+        if report.quarantined:
             log.error("engine quarantined", engine_id=engine_id, reason=drift.alarm)
             self._monitor.look_again()
             return

@@ -45,7 +45,8 @@ FIRST_PORT = 20000
 CONTAINER_WORKS = (Work.START, Work.STOP, Work.DELETE, Work.OBSERVE)
 
 _EMPTY = """
-TRUNCATE outbox, blocked_streams, events, host_ports, containers, builds, images, hostnames
+TRUNCATE outbox, blocked_streams, events, host_ports, containers, builds, images, hostnames,
+         restorations
 """
 
 

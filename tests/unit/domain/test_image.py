@@ -271,3 +271,56 @@ def test_tags_in_docker_carry_the_user_and_the_image() -> None:
 
     assert image.public_tag == "nvidia-app-uuser-1-i7:latest"
     assert image.build_tag(70) == "nvidia-app-uuser-1-i7:b70"
+
+
+def test_a_ready_image_whose_engine_is_lost_has_no_build_and_says_so() -> None:
+    image = ready_image()
+    image.place_on("engine-1")
+
+    image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+
+    told = image.events[-1]
+    assert (image.status, image.status_reason) == (ImageStatus.BUILD_FAILED, "build it again")
+    assert (image.active_build_id, image.engine_id) == (None, None)
+    assert (told.type, told.sequence) == (ImageEventType.BUILD_FAILED, 3)
+    assert (told.previous_status, told.status, told.cause) == (
+        "ready",
+        "build_failed",
+        Cause.RECONCILER,
+    )
+
+
+def test_an_image_that_is_built_again_when_its_engine_is_lost_goes_on_building() -> None:
+    image = ready_image()
+    image.status = ImageStatus.BUILDING
+
+    image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+
+    assert (image.status, image.active_build_id, image.events) == (ImageStatus.BUILDING, None, [])
+
+
+def test_an_image_whose_last_build_failed_shows_that_the_good_one_is_lost_too() -> None:
+    image = ready_image()
+    image.status = ImageStatus.BUILD_FAILED
+
+    image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+
+    assert (image.status_reason, image.events) == ("build it again", [])
+
+
+def test_an_image_in_deletion_waits_for_no_lost_engine() -> None:
+    image = deleting_image()
+    image.place_on("engine-1")
+
+    image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+
+    assert (image.status, image.engine_id, image.events) == (ImageStatus.DELETING, None, [])
+
+
+def test_an_engine_without_its_good_build_costs_an_image_nothing() -> None:
+    image = ready_image()
+    image.place_on("engine-2")
+
+    image.lose_engine("engine-2", ended_build(), "build it again", after(5))
+
+    assert (image.status, image.active_build_id, image.engine_id) == (ImageStatus.READY, 70, None)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.postgres.engines import PostgresEngineRegistry
@@ -14,14 +16,16 @@ from tests.contracts.fake_engine import FakeContainerEngine
 
 
 class FakeRegistry:
-    """Takes every heartbeat, unless there is trouble."""
+    """Takes every heartbeat, unless there is trouble; tells of a quarantine if there is one."""
 
     def __init__(self) -> None:
         self.trouble: Exception | None = None
+        self.quarantine: str | None = None
 
-    def heartbeat(self, *_: object, **__: object) -> None:
+    def heartbeat(self, *_: object, **__: object) -> str | None:
         if self.trouble is not None:
             raise self.trouble
+        return self.quarantine
 
     def set_port_range(self, *_: object) -> None:
         return
@@ -79,3 +83,34 @@ def test_another_engine_behind_the_same_address_is_left_alone(
 
     _until(lambda: monitor.engine_id is None)
     assert monitor.detail == "another engine answers at DOCKER_HOST"
+
+
+def test_an_engine_in_quarantine_is_left_alone_and_told_until_that_ends(
+    monitor: EngineMonitor, registry: FakeRegistry
+) -> None:
+    _until(lambda: monitor.engine_id)
+    trusted = _gauge()
+
+    registry.quarantine = "5 of 6 are missing"
+    _until(lambda: monitor.engine_id is None)
+    told, quarantined = monitor.detail, _gauge()
+    registry.quarantine = None
+    _until(lambda: monitor.engine_id)
+
+    assert told == "in quarantine: 5 of 6 are missing"
+    assert (trusted, quarantined, _gauge()) == (0.0, 1.0, 0.0)
+
+
+def test_a_quarantine_is_an_error_in_the_log(
+    monitor: EngineMonitor, registry: FakeRegistry
+) -> None:
+    with capture_logs() as logs:
+        registry.quarantine = "5 of 6 are missing"
+        _until(lambda: any(line["log_level"] == "error" for line in logs))
+
+    (line,) = (line for line in logs if line["log_level"] == "error")
+    assert line["detail"] == "in quarantine: 5 of 6 are missing"
+
+
+def _gauge() -> float | None:
+    return REGISTRY.get_sample_value("worker_engine_quarantined")

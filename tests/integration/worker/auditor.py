@@ -1,0 +1,49 @@
+"""Audits of an installation whose engine is in memory; time passes only as a test lets it."""
+
+from collections.abc import Callable
+
+from adapters.postgres.audit_records import PostgresRecords
+from adapters.volume.survey import VolumeSurvey
+from application.audit.run_audit import AuditReport, RunAudit
+from tests.contracts.fake_engine import FakeContainerEngine
+from tests.integration.worker.worker import Worker
+
+GRACE_SECONDS = 3600.0
+
+
+class Auditor:
+    """Audits what a worker works on.
+
+    Args:
+        engine: how the audit sees Docker; None for the worker's own way.
+
+    Attributes:
+        meanwhile: what happens whenever an audit waits.
+    """
+
+    def __init__(self, worker: Worker, engine: FakeContainerEngine | None = None) -> None:
+        self.meanwhile: Callable[[], object] = lambda: None
+        self._seconds = 0.0
+        installation = worker.installation
+        self._audit = RunAudit(
+            PostgresRecords(installation.pool),
+            engine or worker.engine,
+            VolumeSurvey(installation.store.path("")),
+            lambda: self._seconds,
+            self._pause,
+            grace_seconds=GRACE_SECONDS,
+        )
+
+    def run(self, settle_seconds: float = 0.0) -> AuditReport:
+        return self._audit.run(settle_seconds)
+
+    def found(self, settle_seconds: float = 0.0) -> list[str]:
+        """Return the kind and the subject of each difference."""
+        return [
+            f"{each.kind} {each.about}/{each.which}"
+            for each in self.run(settle_seconds).differences
+        ]
+
+    def _pause(self, seconds: float) -> None:
+        self._seconds += seconds
+        self.meanwhile()
