@@ -60,7 +60,7 @@ class ContextExtractor(Protocol):
         """Extract into `destination`, which must not exist, and make it durable.
 
         Raises:
-            InvalidArchive: with nothing left behind.
+            InvalidArchive, InsufficientStorage: with nothing left behind.
         """
 
 
@@ -71,7 +71,11 @@ class ContextStore(Protocol):
         """Return a new path under `.incoming/` for a file or folder that is not yet stored."""
 
     def store(self, extracted: Path, user_id: str, image_id: int) -> str:
-        """Move an extracted folder to its place by one rename; returns its relative path."""
+        """Move an extracted folder to its place by one rename; returns its relative path.
+
+        Raises:
+            InsufficientStorage: the disk is full; nothing is left at that place.
+        """
 
     def discard(self, path: Path) -> None:
         """Remove an incoming file or folder if it is there."""
@@ -87,6 +91,13 @@ class ContextStore(Protocol):
 
     def remove(self, user_id: str, image_id: int) -> None:
         """Remove an image's context and logs; what is gone already is no error."""
+
+
+class DiskSpace(Protocol):
+    """The room on that volume."""
+
+    def shortage(self) -> str | None:
+        """Return why nothing that needs room is to be begun, None while there is enough."""
 
 
 class ContainerEngine(Protocol):

@@ -14,7 +14,7 @@ from application.engine_calls import BuildOrder
 from application.errors import BuildInterrupted, EngineError, EngineRefused, EngineTransient
 from application.leased_engine import MARGIN_SECONDS
 from application.leases import Lease, Settlement
-from application.ports import Clock, ContainerEngine, ContextStore
+from application.ports import Clock, ContainerEngine, ContextStore, DiskSpace
 from application.retries import NO_ATTEMPT, settlement_after
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build, BuildStatus
@@ -22,6 +22,9 @@ from domain.image import Image
 
 # A build that took three workers down with it is not tried on a fourth.
 MAX_ATTEMPTS = 3
+
+# Disk space comes back when somebody removes something.
+NO_ROOM_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class RunBuild:
         store: ContextStore,
         clock: Clock,
         note_setback: Callable[[Lease, EngineError], None],
+        space: DiskSpace,
         *,
         timeout_seconds: float,
     ) -> None:
@@ -53,6 +57,7 @@ class RunBuild:
         self._store = store
         self._clock = clock
         self._note_setback = note_setback
+        self._space = space
         self._timeout_seconds = timeout_seconds
 
     def claim(self, engine_id: str, limit: int) -> Sequence[Lease]:
@@ -66,7 +71,8 @@ class RunBuild:
             LeaseLost: another worker took over; nothing was recorded.
             DatabaseUnavailable: nothing was recorded; the lease runs out by itself.
         """
-        attempt = self._transactions.run(lambda uow: self._begin(uow, lease, engine_id))
+        shortage = self._space.shortage()
+        attempt = self._transactions.run(lambda uow: self._begin(uow, lease, engine_id, shortage))
         if attempt is None:
             return
         try:
@@ -90,7 +96,9 @@ class RunBuild:
             raise EngineTransient("another engine answers")
         return self._transactions.run(lambda uow: self._succeed(uow, lease, docker_image_id))
 
-    def _begin(self, uow: UnitOfWork, lease: Lease, engine_id: str) -> _Attempt | None:
+    def _begin(
+        self, uow: UnitOfWork, lease: Lease, engine_id: str, shortage: str | None
+    ) -> _Attempt | None:
         image, build = self._lock(uow, lease)
         if build.status is BuildStatus.SUCCEEDED:
             return _Attempt(build, image)
@@ -104,11 +112,19 @@ class RunBuild:
             image.record_build_cancelled(build, now)
         elif build.attempt >= MAX_ATTEMPTS:
             reason = f"given up after {MAX_ATTEMPTS} attempts that did not end"
+            if build.status_reason is not None:
+                reason = f"{reason}: {build.status_reason}"
             build.fail(reason, self._store.log_tail(build.log_path), now)
             image.record_build_failed(build, now)
+        elif shortage is not None:
+            if image.note_build_delayed(f"the build waits for disk space: {shortage}"):
+                uow.images.save(image)
+            uow.leases.settle(lease, Settlement.again(NO_ROOM_SECONDS))
+            return None
         else:
             build.begin(engine_id, now)
             image.place_on(engine_id)
+            image.note_build_delayed(None)
             uow.builds.save(build)
             uow.images.save(image)
             return _Attempt(build, image)
@@ -163,8 +179,11 @@ class RunBuild:
 
     def _postpone(self, uow: UnitOfWork, lease: Lease, error: EngineError) -> None:
         _, build = self._lock(uow, lease)
-        if build.status is BuildStatus.RUNNING and isinstance(error, NO_ATTEMPT):
-            build.hand_back()
+        if build.status is BuildStatus.RUNNING:
+            if isinstance(error, NO_ATTEMPT):
+                build.hand_back()
+            else:
+                build.note_setback(str(error))
             uow.builds.save(build)
         uow.leases.settle(lease, settlement_after(error, lease.attempts))
 

@@ -101,6 +101,10 @@ class Build:
         """Uncount the attempt of a worker that ends on purpose."""
         self.attempt -= 1
 
+    def note_setback(self, reason: str) -> None:
+        """Keep what an attempt met with, to be told should no other one end."""
+        self.status_reason = reason
+
     def succeed(self, docker_image_id: str, log: LogTail, now: datetime) -> None:
         self._finish(BuildStatus.SUCCEEDED, None, log, now)
         self.docker_image_id = docker_image_id

@@ -26,6 +26,7 @@ from adapters.postgres.reader import PostgresReader
 from adapters.postgres.signals import Channel, PostgresListener, PostgresNotifier
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.disk_space import VolumeDiskSpace
 from adapters.wire.events import EventEncoder
 from application.bring_up_container import BringUpContainer
 from application.change_container import ChangeContainerHandler
@@ -73,6 +74,11 @@ class Storage(containers.DeclarativeContainer):
     registry = providers.Singleton(PostgresEngineRegistry, pool)
     notifier = providers.Singleton(PostgresNotifier, settings.provided.database_url)
     store = providers.Singleton(VolumeContextStore, settings.provided.context_folder)
+    space = providers.Singleton(
+        VolumeDiskSpace,
+        settings.provided.context_folder,
+        settings.provided.min_free_disk_bytes,
+    )
     # Known only once the database answers: the owner of the process sets it after opening the pool.
     installation_id = providers.Dependency(instance_of=str)
     encoder = providers.Singleton(
@@ -190,6 +196,7 @@ class Worker(Storage):
         Storage.store,
         providers.Object(utc_now),
         providers.Object(note_setback),
+        Storage.space,
         timeout_seconds=Storage.settings.provided.build_timeout_seconds,
     )
     removals = providers.Singleton(

@@ -68,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     max_upload_bytes: Bytes = 512 * 1024**2
     max_context_bytes: Bytes = 2 * 1024**3
     max_context_entries: Count = 50_000
+    min_free_disk_bytes: Annotated[int, Meta(ge=0)] = 1024**3
     max_cpu_limit: str = "4"
     max_memory_limit: str = "8g"
 

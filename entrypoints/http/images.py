@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.disk_space import VolumeDiskSpace
 from application.delete_image import DeleteImage, DeleteImageHandler
 from application.errors import NotFound
 from application.ports import Reader
@@ -46,6 +47,7 @@ class ImageEndpoints:
         delete: DeleteImageHandler,
         waiter: OutcomeWaiter,
         store: VolumeContextStore,
+        space: VolumeDiskSpace,
         *,
         max_upload_bytes: int,
     ) -> None:
@@ -55,6 +57,7 @@ class ImageEndpoints:
         self._delete_image = delete
         self._waiter = waiter
         self._store = store
+        self._space = space
         self._max_upload_bytes = max_upload_bytes
         self._extractions = CapacityLimiter(CONCURRENT_EXTRACTIONS)
         self._uploads: set[asyncio.Task[Any]] = set()
@@ -89,7 +92,7 @@ class ImageEndpoints:
         assert this is not None  # noqa: S101 - for mypy: a coroutine runs in a task
         self._uploads.add(this)
         try:
-            form = await received_form(request, archive, self._max_upload_bytes)
+            form = await received_form(request, archive, self._max_upload_bytes, self._space)
             spec = image_spec(form, user_id)
             command = UploadImage(spec, archive, request.state.request_id)
             image_id = await run_to_its_end(

@@ -25,6 +25,16 @@ GRACE_SECONDS = 60.0
 _EVERY = tuple(Work)
 
 
+class Space:
+    """The room on the volume; a test says when there is none."""
+
+    def __init__(self) -> None:
+        self.short: str | None = None
+
+    def shortage(self) -> str | None:
+        return self.short
+
+
 class Worker:
     """One worker of an installation.
 
@@ -52,8 +62,15 @@ class Worker:
             TakeDownContainer(stop_grace_seconds=10),
             self._note,
         )
+        self.space = Space()
         self.builds = RunBuild(
-            transactions, engine, installation.store, utc_now, self._note, timeout_seconds=900
+            transactions,
+            engine,
+            installation.store,
+            utc_now,
+            self._note,
+            self.space,
+            timeout_seconds=900,
         )
         self.census = PostgresCensus(installation.pool, installation.signals.append)
         # Moved on by a test.
