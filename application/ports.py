@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from application.docker_names import ListedImage
 from application.engine_calls import BuildOrder, CallLimits, ContainerOrder
 from application.views import (
     BuildLogView,
@@ -140,6 +141,20 @@ class ContainerEngine(Protocol):
 
     def remove_tag(self, tag: str) -> None:
         """Remove an image's tag; what is gone already is no error."""
+
+    def list_images(self) -> Sequence[ListedImage]:
+        """Return every image with our installation's label, tagged or not: all or none.
+
+        Raises:
+            EngineError: the list is not complete.
+        """
+
+    def remove_image(self, docker_image_id: str) -> None:
+        """Remove an untagged image by its id, never by force; gone already is no error.
+
+        Raises:
+            EngineTransient: it has a tag, or a container needs it; it stays.
+        """
 
     def create(self, order: ContainerOrder) -> str:
         """Create a container; returns its Docker id.

@@ -24,9 +24,11 @@ from adapters.postgres.engines import PostgresEngineRegistry
 from adapters.postgres.pool import create_pool
 from adapters.postgres.reader import PostgresReader
 from adapters.postgres.signals import Channel, PostgresListener, PostgresNotifier
+from adapters.postgres.sweep_register import PostgresSweepRegister
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
 from adapters.volume.disk_space import VolumeDiskSpace
+from adapters.volume.stored_files import VolumeStoredFiles
 from adapters.wire.events import EventEncoder
 from application.bring_up_container import BringUpContainer
 from application.change_container import ChangeContainerHandler
@@ -38,6 +40,7 @@ from application.pass_over_engine import PassOverEngine
 from application.reconcile_container import ReconcileContainer
 from application.remove_image import RemoveImage
 from application.run_build import RunBuild
+from application.sweep_leftovers import SweepLeftovers
 from application.take_down_container import TakeDownContainer
 from application.upload_image import UploadImageHandler
 from entrypoints.http.outcome_waiter import OutcomeWaiter
@@ -48,6 +51,7 @@ from entrypoints.worker.engine_monitor import EngineAddress, EngineMonitor
 from entrypoints.worker.engine_passes import EnginePasses
 from entrypoints.worker.scratch_folder import ScratchFolder
 from entrypoints.worker.setbacks import note_setback
+from entrypoints.worker.sweeps import Sweeps
 
 
 def utc_now() -> datetime:
@@ -237,6 +241,22 @@ class Worker(Storage):
         census,
         monitor,
         interval_seconds=Storage.settings.provided.reconcile_interval_seconds,
+    )
+    sweep_register = providers.Singleton(PostgresSweepRegister, Storage.pool)
+    sweep_leftovers = providers.Singleton(
+        SweepLeftovers,
+        engine,
+        providers.Singleton(VolumeStoredFiles, Storage.settings.provided.context_folder),
+        sweep_register,
+        providers.Object(utc_now),
+        grace_seconds=Storage.settings.provided.sweep_grace_seconds,
+    )
+    sweeps = providers.Singleton(
+        Sweeps,
+        sweep_leftovers,
+        sweep_register,
+        monitor,
+        interval_seconds=Storage.settings.provided.sweep_interval_seconds,
     )
     events = providers.Singleton(
         EngineEvents,

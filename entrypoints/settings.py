@@ -84,6 +84,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     stop_grace_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 10.0
     reconcile_interval_seconds: Seconds = 15.0
     stranger_grace_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 60.0
+    sweep_interval_seconds: Seconds = 3600.0
+    # Shorter, and what an upload leaves alone while it waits for its turn might be taken from it.
+    sweep_grace_seconds: Annotated[float, Meta(ge=60, le=MAX_SECONDS)] = 3600.0
     restart_backoff_seconds: Seconds = 10.0
     restart_backoff_max_seconds: Seconds = 300.0
     concurrent_builds: Count = 2

@@ -1,4 +1,7 @@
-"""`python -m entrypoints.worker`: serve until SIGTERM, then hand everything back within 5 s."""
+"""`python -m entrypoints.worker`: serve until SIGTERM, then hand everything back within 5 s.
+
+`python -m entrypoints.worker sweep`: one operator's command instead.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from entrypoints.composition import Storage, Worker
 from entrypoints.logs import configure_logs
 from entrypoints.settings import InvalidSettings, Settings, load_settings
 from entrypoints.start_up import StartRefused, listening_socket, open_storage
+from entrypoints.worker.commands.sweep import run_sweep
 from entrypoints.worker.health import HealthServer
 from entrypoints.worker.termination import on_termination
 
@@ -21,6 +25,8 @@ log = structlog.get_logger("worker")
 
 def main() -> int:
     configure_logs("worker")
+    if sys.argv[1:2] == ["sweep"]:
+        return run_sweep(sys.argv[2:], os.environ)
     try:
         settings = load_settings()
         worker = Worker(settings=settings, application_name="orchestrator-worker")
@@ -43,7 +49,8 @@ def main() -> int:
 def _serve(worker: Worker, settings: Settings, listener: socket.socket) -> None:
     dispatcher, monitor, prober = worker.dispatcher(), worker.monitor(), worker.prober()
     services = (
-        worker.notifier(), monitor, worker.listener(), worker.passes(), worker.events()
+        worker.notifier(), monitor, worker.listener(), worker.passes(), worker.events(),
+        worker.sweeps(),
     )  # fmt: skip
     health = HealthServer(
         listener,
