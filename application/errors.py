@@ -6,6 +6,7 @@ ApplicationError
 ├── CommandRefused             an operator's command that the present state does not allow
 ├── LeaseLost                  another worker owns the aggregate by now
 ├── DatabaseUnavailable        no connection to PostgreSQL in time, or it was lost
+├── InsufficientStorage        the volume is full, or below MIN_FREE_DISK_BYTES
 ├── UploadRejected             an upload that cannot become a build context
 │   ├── MalformedUpload        the multipart body itself is broken
 │   ├── InvalidForm            fields of the form are missing or invalid
@@ -15,6 +16,7 @@ ApplicationError
 ├── EngineUnreachable      nobody answered: no attempt was made
 ├── EngineTransient        it may succeed when asked again
 ├── EngineExhausted        out of disk, address pool or memory
+├── EngineUntrusted        another one answers, or it is in quarantine: nothing is touched
 ├── EngineRefused          it will not succeed however often it is asked
 │   └── BuildFailed        the Dockerfile, or a step of it
 ├── NameConflict           another container bears the name
@@ -75,6 +77,10 @@ class DatabaseUnavailable(ApplicationError):
     """
 
 
+class InsufficientStorage(ApplicationError):
+    """The volume has no room for an upload; nothing of it is left. Its text is for the caller."""
+
+
 class UploadRejected(ApplicationError):
     """Root of everything that is wrong with an upload; its text is meant for the caller."""
 
@@ -125,6 +131,10 @@ class EngineTransient(EngineError):
 
 class EngineExhausted(EngineError):
     """The engine is out of disk space, network addresses or memory."""
+
+
+class EngineUntrusted(EngineError):
+    """The engine is another one, or in quarantine: what it has says nothing of what is ours."""
 
 
 class EngineRefused(EngineError):

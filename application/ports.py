@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from application.docker_names import ListedImage
 from application.engine_calls import BuildOrder, CallLimits, ContainerOrder
 from application.views import (
     BuildLogView,
@@ -62,7 +63,7 @@ class ContextExtractor(Protocol):
         """Extract into `destination`, which must not exist, and make it durable.
 
         Raises:
-            InvalidArchive: with nothing left behind.
+            InvalidArchive, InsufficientStorage: with nothing left behind.
         """
 
 
@@ -73,7 +74,11 @@ class ContextStore(Protocol):
         """Return a new path under `.incoming/` for a file or folder that is not yet stored."""
 
     def store(self, extracted: Path, user_id: str, image_id: int) -> str:
-        """Move an extracted folder to its place by one rename; returns its relative path."""
+        """Move an extracted folder to its place by one rename; returns its relative path.
+
+        Raises:
+            InsufficientStorage: the disk is full; nothing is left at that place.
+        """
 
     def discard(self, path: Path) -> None:
         """Remove an incoming file or folder if it is there."""
@@ -89,6 +94,13 @@ class ContextStore(Protocol):
 
     def remove(self, user_id: str, image_id: int) -> None:
         """Remove an image's context and logs; what is gone already is no error."""
+
+
+class DiskSpace(Protocol):
+    """The room on that volume."""
+
+    def shortage(self) -> str | None:
+        """Return why nothing that needs room is to be begun, None while there is enough."""
 
 
 class ContainerEngine(Protocol):
@@ -135,6 +147,20 @@ class ContainerEngine(Protocol):
 
     def remove_tag(self, tag: str) -> None:
         """Remove an image's tag; what is gone already is no error."""
+
+    def list_images(self) -> Sequence[ListedImage]:
+        """Return every image with our installation's label, tagged or not: all or none.
+
+        Raises:
+            EngineError: the list is not complete.
+        """
+
+    def remove_image(self, docker_image_id: str) -> None:
+        """Remove an untagged image by its id, never by force; gone already is no error.
+
+        Raises:
+            EngineTransient: it has a tag, or a container needs it; it stays.
+        """
 
     def create(self, order: ContainerOrder) -> str:
         """Create a container; returns its Docker id.

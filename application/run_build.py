@@ -20,7 +20,7 @@ from application.errors import (
     EngineTransient,
 )
 from application.leases import BuildQuota, Lease, Settlement
-from application.ports import Clock, ContainerEngine, ContextStore
+from application.ports import Clock, ContainerEngine, ContextStore, DiskSpace
 from application.publish_tag import PublishTag
 from application.retries import NO_ATTEMPT, settlement_after
 from application.unit_of_work import TransactionRunner, UnitOfWork
@@ -29,6 +29,9 @@ from domain.image import Image
 
 # A build that took three workers down with it is not tried on a fourth.
 MAX_ATTEMPTS = 3
+
+# Disk space comes back when somebody removes something.
+NO_ROOM_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class RunBuild:
         clock: Clock,
         note_setback: Callable[[Lease, EngineError], None],
         quota: BuildQuota,
+        space: DiskSpace,
         *,
         timeout_seconds: float,
     ) -> None:
@@ -65,6 +69,7 @@ class RunBuild:
         self._note_setback = note_setback
         self._quota = quota
         self._publish_tag = PublishTag(transactions, engine)
+        self._space = space
         self._timeout_seconds = timeout_seconds
 
     def claim(self, engine_id: str, limit: int) -> Sequence[Lease]:
@@ -80,7 +85,8 @@ class RunBuild:
             LeaseLost: another worker took over; nothing was recorded.
             DatabaseUnavailable: nothing was recorded; the lease runs out by itself.
         """
-        attempt = self._transactions.run(lambda uow: self._begin(uow, lease, engine_id))
+        shortage = self._space.shortage()
+        attempt = self._transactions.run(lambda uow: self._begin(uow, lease, engine_id, shortage))
         if attempt is None:
             return
         try:
@@ -107,7 +113,9 @@ class RunBuild:
             raise EngineTransient("another engine answers")
         return self._transactions.run(lambda uow: self._succeed(uow, lease, docker_image_id))
 
-    def _begin(self, uow: UnitOfWork, lease: Lease, engine_id: str) -> _Attempt | None:
+    def _begin(
+        self, uow: UnitOfWork, lease: Lease, engine_id: str, shortage: str | None
+    ) -> _Attempt | None:
         image, build = self._lock(uow, lease)
         if build.status is BuildStatus.SUCCEEDED:
             return _Attempt(build, image)
@@ -120,11 +128,19 @@ class RunBuild:
             self._cancel(image, build)
         elif build.attempt >= MAX_ATTEMPTS:
             reason = f"given up after {MAX_ATTEMPTS} attempts that did not end"
+            if build.status_reason is not None:
+                reason = f"{reason}: {build.status_reason}"
             build.fail(reason, self._store.log_tail(build.log_path), now)
             image.record_build_failed(build, now)
+        elif shortage is not None:
+            if image.note_build_delayed(f"the build waits for disk space: {shortage}"):
+                uow.images.save(image)
+            uow.leases.settle(lease, Settlement.again(NO_ROOM_SECONDS))
+            return None
         else:
             build.begin(engine_id, now)
             image.place_on(engine_id)
+            image.note_build_delayed(None)
             uow.builds.save(build)
             uow.images.save(image)
             return _Attempt(build, image)
@@ -164,8 +180,11 @@ class RunBuild:
             self._cancel(image, build)
             self._finish(uow, lease, image, build)
             return
-        if build.status is BuildStatus.RUNNING and isinstance(error, NO_ATTEMPT):
-            build.hand_back()
+        if build.status is BuildStatus.RUNNING:
+            if isinstance(error, NO_ATTEMPT):
+                build.hand_back()
+            else:
+                build.note_setback(str(error))
             uow.builds.save(build)
         uow.leases.settle(lease, settlement_after(error, lease.attempts))
 

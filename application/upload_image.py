@@ -57,6 +57,7 @@ class UploadImageHandler:
         Raises:
             InvalidValue: limits above the operator's ceiling.
             InvalidArchive: the archive cannot become a context.
+            InsufficientStorage: the disk is full.
             HostnameTaken: another user's image holds the hostname.
         """
         spec = command.spec

@@ -115,6 +115,10 @@ class Build:
         """Forget the engine that it ran on, which is gone for good: any other may begin anew."""
         self.engine_id = None
 
+    def note_setback(self, reason: str) -> None:
+        """Keep what an attempt met with, to be told should no other one end."""
+        self.status_reason = reason
+
     def succeed(self, docker_image_id: str, log: LogTail, now: datetime) -> None:
         self._finish(BuildStatus.SUCCEEDED, None, log, now)
         self.docker_image_id = docker_image_id

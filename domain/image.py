@@ -174,6 +174,13 @@ class Image:
             raise ImageRefuses(self.status, "cancel", "no build of it is queued or runs")
         self.request_id = request_id
 
+    def note_build_delayed(self, reason: str | None) -> bool:
+        """Show why the build has not begun, None once it has; return whether that is news."""
+        if self.status is not ImageStatus.BUILDING or self.status_reason == reason:
+            return False
+        self.status_reason = reason
+        return True
+
     def record_built(self, build: Build, now: datetime) -> None:
         """Take over the result of a build that succeeded, unless the image is being deleted."""
         if self.is_deleting:

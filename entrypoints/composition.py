@@ -27,8 +27,11 @@ from adapters.postgres.pool import create_pool
 from adapters.postgres.quarantine import PostgresQuarantine
 from adapters.postgres.reader import PostgresReader
 from adapters.postgres.signals import Channel, PostgresListener, PostgresNotifier
+from adapters.postgres.sweep_register import PostgresSweepRegister
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.disk_space import VolumeDiskSpace
+from adapters.volume.stored_files import VolumeStoredFiles
 from adapters.volume.survey import VolumeSurvey
 from adapters.wire.events import EventEncoder
 from application.audit.run_audit import RunAudit
@@ -45,6 +48,7 @@ from application.rebuild_image import RebuildImageHandler
 from application.reconcile_container import ReconcileContainer
 from application.remove_image import RemoveImage
 from application.run_build import RunBuild
+from application.sweep_leftovers import SweepLeftovers
 from application.take_down_container import TakeDownContainer
 from application.upload_image import UploadImageHandler
 from entrypoints.http.outcome_waiter import OutcomeWaiter
@@ -55,6 +59,7 @@ from entrypoints.worker.engine_monitor import EngineAddress, EngineMonitor
 from entrypoints.worker.engine_passes import EnginePasses
 from entrypoints.worker.scratch_folder import ScratchFolder
 from entrypoints.worker.setbacks import note_setback
+from entrypoints.worker.sweeps import Sweeps
 
 
 def utc_now() -> datetime:
@@ -81,6 +86,11 @@ class Storage(containers.DeclarativeContainer):
     registry = providers.Singleton(PostgresEngineRegistry, pool)
     notifier = providers.Singleton(PostgresNotifier, settings.provided.database_url)
     store = providers.Singleton(VolumeContextStore, settings.provided.context_folder)
+    space = providers.Singleton(
+        VolumeDiskSpace,
+        settings.provided.context_folder,
+        settings.provided.min_free_disk_bytes,
+    )
     # Known only once the database answers: the owner of the process sets it after opening the pool.
     installation_id = providers.Dependency(instance_of=str)
     encoder = providers.Singleton(
@@ -212,6 +222,7 @@ class Worker(Storage):
             Storage.settings.provided.concurrent_builds,
             Storage.settings.provided.concurrent_builds_per_user,
         ),
+        Storage.space,
         timeout_seconds=Storage.settings.provided.build_timeout_seconds,
     )
     removals = providers.Singleton(
@@ -252,6 +263,22 @@ class Worker(Storage):
         census,
         monitor,
         interval_seconds=Storage.settings.provided.reconcile_interval_seconds,
+    )
+    sweep_register = providers.Singleton(PostgresSweepRegister, Storage.pool)
+    sweep_leftovers = providers.Singleton(
+        SweepLeftovers,
+        engine,
+        providers.Singleton(VolumeStoredFiles, Storage.settings.provided.context_folder),
+        sweep_register,
+        providers.Object(utc_now),
+        grace_seconds=Storage.settings.provided.sweep_grace_seconds,
+    )
+    sweeps = providers.Singleton(
+        Sweeps,
+        sweep_leftovers,
+        sweep_register,
+        monitor,
+        interval_seconds=Storage.settings.provided.sweep_interval_seconds,
     )
     events = providers.Singleton(
         EngineEvents,

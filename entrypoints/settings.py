@@ -78,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     max_upload_bytes: Bytes = 512 * 1024**2
     max_context_bytes: Bytes = 2 * 1024**3
     max_context_entries: Count = 50_000
+    min_free_disk_bytes: Annotated[int, Meta(ge=0)] = 1024**3
     max_cpu_limit: str = "4"
     max_memory_limit: str = "8g"
 
@@ -93,6 +94,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     stop_grace_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 10.0
     reconcile_interval_seconds: Seconds = 15.0
     stranger_grace_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] = 60.0
+    sweep_interval_seconds: Seconds = 3600.0
+    # Shorter, and what an upload leaves alone while it waits for its turn might be taken from it.
     sweep_grace_seconds: Annotated[float, Meta(ge=60, le=MAX_SECONDS)] = 3600.0
     restart_backoff_seconds: Seconds = 10.0
     restart_backoff_max_seconds: Seconds = 300.0

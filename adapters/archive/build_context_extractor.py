@@ -23,6 +23,7 @@ from adapters.archive.limits import ArchiveLimits, Budget
 from adapters.archive.tar_entries import BLOCK_BYTES, is_tar_header, tar_entries
 from adapters.archive.zip_directory import END_SIGNATURE
 from adapters.archive.zip_entries import LOCAL_SIGNATURE, zip_entries
+from adapters.volume.disk_space import full_disk_translated
 from application.errors import InvalidArchive
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -49,8 +50,13 @@ class BuildContextExtractor:
             InvalidArchive: it is unreadable, unsafe, beyond the limits or has no Dockerfile;
                 nothing is left behind.
             FileExistsError: something is at the destination already; it is left alone.
-            OSError: the disk is full or failed; nothing is left behind.
+            InsufficientStorage: the disk is full; nothing is left behind.
+            OSError: the disk failed; nothing is left behind.
         """
+        with full_disk_translated():
+            self._extract(archive, destination)
+
+    def _extract(self, archive: Path, destination: Path) -> None:
         if os.path.lexists(destination):
             raise FileExistsError(destination)
         work = destination.with_name(f".{destination.name}.extracting")

@@ -1,7 +1,8 @@
 """A build log on disk: written live, bounded, its end always kept.
 
 A disk that is full, or a volume that is gone, costs the log but not the build: what cannot be
-written is left out, and whoever reads the log finds it short.
+written is left out, and whoever reads the log finds it short. That goes for its very file too: one
+that cannot be made is tried again with each line, so the log begins when there is room.
 """
 
 from __future__ import annotations
@@ -25,19 +26,18 @@ class BuildLog:
 
     Args:
         path: an earlier attempt's log there is overwritten.
-
-    Raises:
-        OSError: it cannot be opened.
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO = path.open("wb", buffering=0)
+        self._path = path
+        self._file: BinaryIO | None = None
         self._left = max_bytes
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
         self._omitted = 0
         self._broken = False
+        # Nothing of an earlier attempt is to be read as this one's.
+        self._append(b"")
 
     def __enter__(self) -> Self:
         return self
@@ -66,14 +66,24 @@ class BuildLog:
             self._append(f"… {self._omitted} lines left out …\n".encode())
         for data in self._tail:
             self._append(data)
-        self._file.close()
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as exc:
+                self._note(exc)
 
     def _append(self, data: bytes) -> None:
         try:
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("wb", buffering=0)
             rest = memoryview(data)
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as exc:
-            if not self._broken:
-                self._broken = True
-                logger.warning("build log not written", path=self._file.name, error=str(exc))
+            self._note(exc)
+
+    def _note(self, error: OSError) -> None:
+        if not self._broken:
+            self._broken = True
+            logger.warning("build log not written", path=str(self._path), error=str(error))

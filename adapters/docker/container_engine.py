@@ -23,9 +23,11 @@ from adapters.docker.inspection import (
     IMAGE_ID,
     checked_id,
     dated_observation,
+    listed_images,
     observations,
 )
 from adapters.docker.run_flags import run_flags
+from application.docker_names import ListedImage
 from application.engine_calls import BuildOrder, CallLimits, ContainerOrder
 from application.errors import (
     BuildFailed,
@@ -67,6 +69,7 @@ class DockerContainerEngine:
     ) -> None:
         self._calls = CliCalls(docker_host, scratch)
         self._installation_id = installation_id
+        self._ours = f"label={labels.INSTALLATION_ID}={installation_id}"
         self._publish_host_ip = publish_host_ip
         self._limits = limits or CallLimits()
         self._max_build_log_bytes = max_build_log_bytes
@@ -87,10 +90,9 @@ class DockerContainerEngine:
         return self._run(self._limits.inspect, ["version", "--format", "{{.Server.Version}}"])
 
     def list_ours(self) -> list[Observation]:
-        ours = f"label={labels.INSTALLATION_ID}={self._installation_id}"
         listed = self._run(
             self._limits.list,
-            ["container", "ls", "--all", "--no-trunc", "--quiet", "--filter", ours],
+            ["container", "ls", "--all", "--no-trunc", "--quiet", "--filter", self._ours],
         ).split()
         ids = [checked_id(CONTAINER_ID, each) for each in listed]
         found: list[Observation] = []
@@ -137,6 +139,28 @@ class DockerContainerEngine:
     def remove_tag(self, tag: str) -> None:
         try:
             self._run(self._limits.tag, ["image", "rm", tag])
+        except Gone:
+            return
+
+    def list_images(self) -> list[ListedImage]:
+        command = ["image", "ls", "--no-trunc", "--quiet", "--filter", self._ours]
+        # An image stands there once for each of its tags.
+        listed = dict.fromkeys(self._run(self._limits.list, command).split())
+        ids = [checked_id(IMAGE_ID, each) for each in listed]
+        found: list[ListedImage] = []
+        for first in range(0, len(ids), _INSPECTED_AT_ONCE):
+            command = ["image", "inspect", *ids[first : first + _INSPECTED_AT_ONCE]]
+            with self._calls.call(self._limits.list) as call:
+                found += listed_images(call.answer_of_many(command))
+        return found
+
+    def remove_image(self, docker_image_id: str) -> None:
+        try:
+            answer = self._run(self._limits.inspect, ["image", "inspect", docker_image_id])
+            if any(image.tags for image in listed_images(answer)):
+                # By its id it would go with its one tag.
+                raise EngineTransient("the image has a tag by now")
+            self._run(self._limits.remove, ["image", "rm", docker_image_id])
         except Gone:
             return
 
@@ -225,7 +249,7 @@ class DockerContainerEngine:
             ):
                 call.stream(command, log.write, classified_build)
         except OSError as exc:
-            raise EngineTransient("the build log cannot be written") from exc
+            raise EngineTransient("the worker has no room for the files of a call") from exc
         except CutOff as exc:
             reason = f"the build took longer than {order.timeout_seconds:g} seconds"
             raise BuildFailed(reason) from exc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from adapters.docker import labels
+from application.docker_names import ListedImage
 from application.errors import OutcomeUnknown
 from domain.observation import Observation
 
@@ -19,6 +21,9 @@ IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 ENGINE_ID = re.compile(r"[\w:-]{8,128}")
 
 DEFAULT_NETWORK = "bridge"
+
+# An id of ours in a label; everything below 10**18 is a bigint.
+_OUR_ID = re.compile(r"[1-9][0-9]{0,17}")
 
 # Docker's zero time: it never happened.
 _NEVER_YEAR = 1
@@ -57,9 +62,22 @@ class _DefaultNetwork(msgspec.Struct, rename="pascal"):
     driver: str
 
 
+class _Metadata(msgspec.Struct, rename="pascal"):
+    last_tag_time: str | None = None
+
+
+class _Image(msgspec.Struct, rename="pascal"):
+    id: str
+    repo_tags: list[str] | None = None
+    created: str | None = None
+    config: _Config | None = None
+    metadata: _Metadata | None = None
+
+
 _DECODER = msgspec.json.Decoder(list[_Container])
 _CONTAINER = msgspec.json.Decoder(_Container)
 _NETWORK = msgspec.json.Decoder(_DefaultNetwork)
+_IMAGE_DECODER = msgspec.json.Decoder(list[_Image])
 
 
 def checked_id(shape: re.Pattern[str], answer: str) -> str:
@@ -105,6 +123,37 @@ def observations(answer: str) -> list[Observation]:
         return [_observation(container) for container in _DECODER.decode(answer)]
     except (msgspec.DecodeError, ValueError, OverflowError) as exc:
         raise OutcomeUnknown("the engine's answer cannot be read") from exc
+
+
+def listed_images(answer: str) -> list[ListedImage]:
+    """Read the answer of `docker image inspect`.
+
+    Raises:
+        OutcomeUnknown: it is not what Docker answers.
+    """
+    try:
+        return [_listed_image(image) for image in _IMAGE_DECODER.decode(answer)]
+    except (msgspec.DecodeError, ValueError, OverflowError) as exc:
+        raise OutcomeUnknown("the engine's answer cannot be read") from exc
+
+
+def _listed_image(image: _Image) -> ListedImage:
+    ours = (image.config and image.config.labels) or {}
+    told = (image.created, image.metadata and image.metadata.last_tag_time)
+    times = [moment for text in told if text and (moment := _time(text)) is not None]
+    return ListedImage(
+        docker_image_id=checked_id(IMAGE_ID, image.id),
+        tags=tuple(image.repo_tags or ()),
+        image_id=_our_id(ours, labels.IMAGE_ID),
+        build_id=_our_id(ours, labels.BUILD_ID),
+        # A step that came from the cache bears the time when it was first made.
+        touched_at=max(times, default=None),
+    )
+
+
+def _our_id(ours: Mapping[str, str], label: str) -> int | None:
+    text = ours.get(label, "")
+    return int(text) if _OUR_ID.fullmatch(text) else None
 
 
 def _observation(container: _Container) -> Observation:

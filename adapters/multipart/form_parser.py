@@ -26,6 +26,7 @@ from adapters.multipart.boundary import boundary_of
 from adapters.multipart.file_target import NewFileTarget
 from adapters.multipart.guard import Event, MultipartGuard, PartBegins, PartData
 from adapters.multipart.part_headers import PartHeaders
+from adapters.volume.disk_space import full_disk_translated
 from application.errors import InvalidForm, MalformedUpload, UploadTooLarge
 
 # A message holds at most so many characters of a field's name.
@@ -92,12 +93,14 @@ class GuardedFormParser:
             MalformedUpload: the body is not well-formed.
             InvalidForm: a field is unknown, repeated, too long, or a file where text belongs.
             UploadTooLarge: the file is larger than allowed.
-            OSError: the file cannot be written.
+            InsufficientStorage: the disk is full.
+            OSError: the file cannot be written for another reason.
         """
         self._check_open()
         try:
-            for event in self._guard.feed(chunk):
-                self._handle(event)
+            with full_disk_translated():
+                for event in self._guard.feed(chunk):
+                    self._handle(event)
         except BaseException:
             self.abort()
             raise

@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
+from adapters.volume.disk_space import full_disk_translated
 from domain.build import LOG_TAIL_CHARACTERS, LogTail
 
 _MAKE_ATTEMPTS = 5
@@ -47,16 +48,17 @@ class VolumeContextStore:
     def store(self, extracted: Path, user_id: str, image_id: int) -> str:
         relative = Path(user_id, str(image_id), "context")
         home = self._base / relative.parent
-        _make_home(home)
-        try:
-            (home / "builds").mkdir()
-            extracted.rename(self._base / relative)
-            for folder in (home, home.parent, self._base):
-                _sync_folder(folder)
-        except OSError:
-            # A full disk, say: nothing of an upload that is refused is left.
-            shutil.rmtree(home, ignore_errors=True)
-            raise
+        with full_disk_translated():
+            _make_home(home)
+            try:
+                (home / "builds").mkdir()
+                extracted.rename(self._base / relative)
+                for folder in (home, home.parent, self._base):
+                    _sync_folder(folder)
+            except OSError:
+                # Nothing of an upload that is refused is left.
+                shutil.rmtree(home, ignore_errors=True)
+                raise
         return str(relative)
 
     def discard(self, path: Path) -> None:

@@ -64,6 +64,7 @@ def create_app(api: Api, settings: Settings) -> Starlette:
         api.delete_image(),
         api.waiter(),
         api.store(),
+        api.space(),
         max_upload_bytes=settings.max_upload_bytes,
     )
     builds = BuildEndpoints(

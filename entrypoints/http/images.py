@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.disk_space import VolumeDiskSpace
 from application.delete_image import DeleteImage, DeleteImageHandler
 from application.errors import NotFound
 from application.ports import Reader
@@ -33,6 +34,9 @@ from entrypoints.http.upload_form import image_spec, received_form
 CONCURRENT_EXTRACTIONS = 2
 # Uploads that are received or wait for their extraction; one more is asked to come back.
 CONCURRENT_UPLOADS = 16
+# How often an upload shows that it goes on, also while it waits for its extraction; well below the
+# shortest grace after which a worker takes it for left behind.
+SIGN_OF_LIFE_SECONDS = 20.0
 
 
 class ImageEndpoints:
@@ -46,6 +50,7 @@ class ImageEndpoints:
         delete: DeleteImageHandler,
         waiter: OutcomeWaiter,
         store: VolumeContextStore,
+        space: VolumeDiskSpace,
         *,
         max_upload_bytes: int,
     ) -> None:
@@ -55,6 +60,7 @@ class ImageEndpoints:
         self._delete_image = delete
         self._waiter = waiter
         self._store = store
+        self._space = space
         self._max_upload_bytes = max_upload_bytes
         self._extractions = CapacityLimiter(CONCURRENT_EXTRACTIONS)
         self._uploads: set[asyncio.Task[Any]] = set()
@@ -88,8 +94,9 @@ class ImageEndpoints:
         this = asyncio.current_task()
         assert this is not None  # noqa: S101 - for mypy: a coroutine runs in a task
         self._uploads.add(this)
+        alive = asyncio.create_task(_show_life(archive))
         try:
-            form = await received_form(request, archive, self._max_upload_bytes)
+            form = await received_form(request, archive, self._max_upload_bytes, self._space)
             spec = image_spec(form, user_id)
             command = UploadImage(spec, archive, request.state.request_id)
             image_id = await run_to_its_end(
@@ -98,6 +105,7 @@ class ImageEndpoints:
                 hurry=partial(_cut_short, archive),
             )
         finally:
+            alive.cancel()
             await run_to_its_end(partial(self._store.discard, archive))
             self._uploads.discard(this)
         view = await run_in_threadpool(self._reader.image, user_id, image_id)
@@ -142,6 +150,13 @@ class ImageEndpoints:
 
     def _addressed(self, request: Request) -> tuple[str, int]:
         return self._authenticator.user_id(request), path_id(request, "id", "image")
+
+
+async def _show_life(archive: Path) -> None:
+    while True:
+        await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
+        with contextlib.suppress(OSError):
+            await run_in_threadpool(os.utime, archive)
 
 
 def _cut_short(archive: Path) -> None:

@@ -62,6 +62,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     app.CommandRefused: Kind(HTTPStatus.CONFLICT, "command-refused"),
     app.LeaseLost: Kind(HTTPStatus.CONFLICT, "lease-lost"),
     app.DatabaseUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", 5),
+    app.InsufficientStorage: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage", 60),
     app.MalformedUpload: Kind(HTTPStatus.BAD_REQUEST, "malformed-upload"),
     app.InvalidForm: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
     app.UploadTooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "upload-too-large"),

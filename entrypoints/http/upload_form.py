@@ -14,7 +14,14 @@ from typing import TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from adapters.multipart.form_parser import GuardedFormParser, ParsedForm
-from application.errors import InvalidForm, MalformedUpload, UploadRejected, UploadTooLarge
+from adapters.volume.disk_space import VolumeDiskSpace
+from application.errors import (
+    InsufficientStorage,
+    InvalidForm,
+    MalformedUpload,
+    UploadRejected,
+    UploadTooLarge,
+)
 from domain.errors import InvalidValue
 from domain.image import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits, checked_container_port, parsed_cpu
@@ -49,12 +56,15 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
 T = TypeVar("T")
 
 
-async def received_form(request: Request, target: Path, max_upload_bytes: int) -> ParsedForm:
+async def received_form(
+    request: Request, target: Path, max_upload_bytes: int, space: VolumeDiskSpace
+) -> ParsedForm:
     """Stream the body's file to `target`; nothing of it is left if that fails.
 
     Raises:
         RequestProblem: 415, the body is no multipart/form-data.
         UploadRejected: the body is malformed, too large, or holds the wrong fields.
+        InsufficientStorage: the volume has no room for it, or none any more.
     """
     content_type = request.headers.get("content-type", "")
     if content_type.split(";")[0].strip().lower() != "multipart/form-data":
@@ -63,7 +73,10 @@ async def received_form(request: Request, target: Path, max_upload_bytes: int) -
             "unsupported-media-type",
             "the body must be multipart/form-data",
         )
-    _check_length(request, max_upload_bytes)
+    announced_bytes = _announced_bytes(request)
+    if announced_bytes > max_upload_bytes + FORM_OVERHEAD_BYTES:
+        raise UploadTooLarge(max_upload_bytes)
+    await run_to_its_end(partial(space.admit, announced_bytes))
     parser = GuardedFormParser(
         content_type,
         text_fields=TEXT_FIELDS,
@@ -74,9 +87,9 @@ async def received_form(request: Request, target: Path, max_upload_bytes: int) -
     chunks = aiter(request.stream())
     try:
         async for data in _gathered(chunks):
-            await run_to_its_end(partial(parser.feed, data))
+            await run_to_its_end(partial(_feed, parser, space, data))
         return await run_to_its_end(parser.finish)
-    except UploadRejected:
+    except (UploadRejected, InsufficientStorage):
         parser.abort()
         await _drain(chunks)
         raise
@@ -131,11 +144,16 @@ def image_spec(form: ParsedForm, user_id: str) -> ImageSpec:
     return ImageSpec(user_id, name, tag, hostname, port, instances, resources)
 
 
-def _check_length(request: Request, max_upload_bytes: int) -> None:
-    """Refuse by the announced length, before a byte is read."""
+def _announced_bytes(request: Request) -> int:
+    """Return the length that the client announced, 0 if it did not."""
     text = request.headers.get("content-length", "")
-    if text.isascii() and text.isdigit() and int(text) > max_upload_bytes + FORM_OVERHEAD_BYTES:
-        raise UploadTooLarge(max_upload_bytes)
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _feed(parser: GuardedFormParser, space: VolumeDiskSpace, data: bytes) -> None:
+    # Others write to the volume too, and not every body tells its length.
+    space.admit(len(data))
+    parser.feed(data)
 
 
 async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

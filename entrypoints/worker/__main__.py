@@ -55,7 +55,8 @@ def serve() -> int:
 def _serve(worker: Worker, settings: Settings, listener: socket.socket) -> None:
     dispatcher, monitor, prober = worker.dispatcher(), worker.monitor(), worker.prober()
     services = (
-        worker.notifier(), monitor, worker.listener(), worker.passes(), worker.events()
+        worker.notifier(), monitor, worker.listener(), worker.passes(), worker.events(),
+        worker.sweeps(),
     )  # fmt: skip
     health = HealthServer(
         listener,

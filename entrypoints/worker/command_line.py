@@ -21,6 +21,7 @@ from entrypoints.worker.commands.interruption import Interrupted, Interruption
 from entrypoints.worker.commands.lost import Lost
 from entrypoints.worker.commands.output import make_tolerant, printable, tell
 from entrypoints.worker.commands.restored import Restored
+from entrypoints.worker.commands.sweep import Sweep
 from entrypoints.worker.commands.trust import Trust
 
 _MOST_REASON = 1_000
@@ -59,6 +60,8 @@ def parse(arguments: Sequence[str]) -> Command:
     match given.command:
         case "audit":
             return Audit(given.settle, given.require_engine)
+        case "sweep":
+            return Sweep(given.dry_run)
         case "engines":
             return Engines()
         case "trust":
@@ -104,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="fail if an engine that holds something is not the one at DOCKER_HOST",
     )
+    sweep = add("sweep", "Remove what crashes left behind on the volume and in Docker.")
+    sweep.add_argument("--dry-run", action="store_true", help="show it, and change nothing")
     add("engines", "The engines, a line each.")
     trust = add("trust", "End an engine's quarantine; the next pass acts on what it finds.")
     trust.add_argument("engine_id", metavar="ENGINE_ID", type=_engine_id)

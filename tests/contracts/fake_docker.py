@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from application.docker_names import ListedImage
 from application.engine_calls import ContainerOrder
 from application.errors import EngineRefused, EngineTransient, NameConflict, PortConflict
 from domain.observation import Observation
@@ -39,6 +40,15 @@ class App:
     ignores_sigterm: bool = False
     start_refused: str | None = None
     output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLabels:
+    """What a build writes into the image it makes."""
+
+    installation_id: str
+    image_id: int
+    build_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +92,20 @@ class FakeDocker:
             self._engine_id = str(uuid.uuid4())
             self._images: dict[str, App] = {}
             self._tags: dict[str, str] = {}
+            self._labels: dict[str, ImageLabels] = {}
+            self._touched: dict[str, datetime] = {}
             self._containers: dict[str, _Container] = {}
             self._foreign_ports: set[int] = set()
 
-    def add_image(self, app: App, *tags: str) -> str:
+    def add_image(self, app: App, *tags: str, labels: ImageLabels | None = None) -> str:
         """Put an image there, as a build does; returns its Docker image id."""
         image_id = f"sha256:{uuid.uuid4().hex * 2}"
         with self._lock:
             self._images[image_id] = app
             self._tags.update(dict.fromkeys(tags, image_id))
+            self._touched[image_id] = self._now()
+            if labels is not None:
+                self._labels[image_id] = labels
         return image_id
 
     def occupy_port(self, port: int) -> None:
@@ -157,6 +172,7 @@ class FakeDocker:
             if image_id not in self._images:
                 raise EngineRefused(f"No such image: {image_id}")
             self._tags[tag] = image_id
+            self._touched[image_id] = self._now()
 
     def remove_tag(self, tag: str) -> None:
         """Remove a tag, and with its last one the image, unless a container is made from it."""
@@ -169,6 +185,28 @@ class FakeDocker:
                     raise EngineTransient("a container is using its referenced image")
                 del self._images[image_id]
             del self._tags[tag]
+
+    def list_images(self, installation_id: str) -> list[ListedImage]:
+        with self._lock:
+            return [
+                ListedImage(
+                    docker_image_id=image_id,
+                    tags=tuple(tag for tag, tagged in self._tags.items() if tagged == image_id),
+                    image_id=labels.image_id,
+                    build_id=labels.build_id,
+                    touched_at=self._touched[image_id],
+                )
+                for image_id, labels in self._labels.items()
+                if image_id in self._images and labels.installation_id == installation_id
+            ]
+
+    def remove_image(self, image_id: str) -> None:
+        with self._lock:
+            if image_id in self._tags.values():
+                raise EngineTransient("the image has a tag by now")
+            if any(c.order.docker_image_id == image_id for c in self._containers.values()):
+                raise EngineTransient("a container is using the image")
+            self._images.pop(image_id, None)
 
     def create(self, order: ContainerOrder, installation_id: str) -> str:
         with self._lock:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from application.docker_names import ListedImage
 from application.engine_calls import BuildOrder, CallLimits, ContainerOrder
 from application.errors import (
     BuildFailed,
@@ -21,7 +22,7 @@ from application.errors import (
     EngineUnreachable,
 )
 from domain.observation import Observation
-from tests.contracts.fake_docker import App, FakeDocker, Snapshot
+from tests.contracts.fake_docker import App, FakeDocker, ImageLabels, Snapshot
 
 # A test that waits longer than this for a held call hangs.
 _HELD_SECONDS = 30.0
@@ -127,7 +128,8 @@ class FakeContainerEngine:
                 order.log.parent.mkdir(parents=True, exist_ok=True)
                 order.log.write_text("" if app is None else "built\n")
                 made = _built(order, running) if app is None else app
-                return self.docker.add_image(made, *order.tags)
+                labels = ImageLabels(self._installation_id, order.image_id, order.build_id)
+                return self.docker.add_image(made, *order.tags, labels=labels)
         except BuildInterrupted:
             raise
         except EngineInterrupted as exc:
@@ -152,6 +154,14 @@ class FakeContainerEngine:
     def remove_tag(self, tag: str) -> None:
         with self._call("remove_tag", tag):
             self.docker.remove_tag(tag)
+
+    def list_images(self) -> list[ListedImage]:
+        with self._call("list_images", ""):
+            return self.docker.list_images(self._installation_id)
+
+    def remove_image(self, docker_image_id: str) -> None:
+        with self._call("remove_image", docker_image_id):
+            self.docker.remove_image(docker_image_id)
 
     def create(self, order: ContainerOrder) -> str:
         with self._call("create", order.name):

@@ -35,6 +35,7 @@ class Subject:
         new_engine: another worker's way to the same engine.
         occupied: lets somebody else listen on a port of the host.
         folder: for contexts and logs.
+        other_installation: another installation's way to the same engine.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Subject:
         new_engine: Callable[[], ContainerEngine],
         occupied: Callable[[int], AbstractContextManager[None]],
         folder: Path,
+        other_installation: Callable[[], ContainerEngine],
     ) -> None:
         self.engine = new_engine()
+        self.other_installation = other_installation
         self.new_engine = new_engine
         self.occupied = occupied
         self.folder = folder
@@ -111,13 +114,13 @@ def real_subject(docker_host: str, folder: Path) -> Iterator[Subject]:
     """Yield a real engine; what was made on it is removed afterwards."""
     installation_id = f"contract-{uuid.uuid4().hex[:12]}"
 
-    def new_engine() -> ContainerEngine:
+    def new_engine(of: str = installation_id) -> ContainerEngine:
         return DockerContainerEngine(
-            docker_host=docker_host, installation_id=installation_id, scratch=folder / "scratch"
+            docker_host=docker_host, installation_id=of, scratch=folder / "scratch"
         )
 
     try:
-        yield Subject(new_engine, listening, folder)
+        yield Subject(new_engine, listening, folder, lambda: new_engine(f"{installation_id}-2"))
     finally:
         ours = ("--filter", f"label=orchestrator.installation_id={installation_id}")
         for listed, removed in ((("ps", "--all"), ("rm",)), (("images",), ("image", "rm"))):
@@ -137,7 +140,12 @@ def fake_subject(folder: Path) -> Iterator[Subject]:
         yield
         docker.free_port(port)
 
-    yield Subject(lambda: FakeContainerEngine(docker), occupied, folder)
+    yield Subject(
+        lambda: FakeContainerEngine(docker),
+        occupied,
+        folder,
+        lambda: FakeContainerEngine(docker, "another"),
+    )
 
 
 @contextmanager

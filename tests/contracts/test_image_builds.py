@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,47 @@ def test_every_tag_of_ours_is_listed_with_its_image(subject: Subject, tmp_path: 
 
     assert (before[order.tags[0]], before[second]) == (docker_image_id, docker_image_id)
     assert (after[order.tags[0]], second in after) == (docker_image_id, False)
+
+
+def test_what_was_built_is_listed_as_ours_and_as_nobody_elses(
+    subject: Subject, tmp_path: Path
+) -> None:
+    order = subject.build_order(make_busybox_context(tmp_path, "exit 43"))
+    docker_image_id = subject.engine.build(order)
+    second = order.tags[0].replace(":b", ":second-")
+    subject.engine.tag(docker_image_id, second)
+
+    (listed,) = [
+        image for image in subject.engine.list_images() if image.docker_image_id == docker_image_id
+    ]
+
+    assert set(listed.tags) == {order.tags[0], second}
+    assert (listed.image_id, listed.build_id) == (order.image_id, order.build_id)
+    assert listed.touched_at is not None
+    assert subject.other_installation().list_images() == []
+
+
+def test_an_image_that_lost_its_tag_goes_by_its_id_once_no_container_needs_it(
+    subject: Subject, tmp_path: Path
+) -> None:
+    order = subject.build_order(make_busybox_context(tmp_path / "first", "exit 44"))
+    untagged = subject.engine.build(order)
+    container = subject.engine.create(subject.order(untagged))
+    make_busybox_context(tmp_path / "second", "exit 45")
+    tagged = subject.engine.build(replace(order, context=tmp_path / "second"))
+
+    def tags() -> dict[str, tuple[str, ...]]:
+        listed = subject.engine.list_images()
+        return {image.docker_image_id: tuple(image.tags) for image in listed}
+
+    assert (tags()[untagged], tags()[tagged]) == ((), order.tags)
+    with pytest.raises(EngineTransient):
+        subject.engine.remove_image(untagged)
+    with pytest.raises(EngineTransient):
+        subject.engine.remove_image(tagged)
+    subject.engine.remove(container)
+    subject.engine.remove_image(untagged)
+    subject.engine.remove_image(untagged)
+
+    assert untagged not in tags()
+    assert tags()[tagged] == order.tags

@@ -2,7 +2,7 @@
 
 CommandError
 ├── Refused          exit code 2: a bad argument or a wrong state; nothing changed
-├── Failed           exit code 1: database or engine did not do their part
+├── Failed           exit code 1: database, engine or volume did not do their part
 ├── DifferencesFound exit code 1: an audit told them; no text
 └── ReaderGone       exit code 141: it was done, but nobody reads the outcome; no text
 
@@ -24,6 +24,10 @@ class CommandError(Exception):
     """
 
     exit_code: int
+
+    def add(self, so_far: str) -> None:
+        """Append what was done before."""
+        self.args = (f"{self}; {so_far}",)
 
 
 class Refused(CommandError):

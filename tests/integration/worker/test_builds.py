@@ -6,6 +6,7 @@ import pytest
 
 from application.errors import (
     BuildInterrupted,
+    EngineExhausted,
     EngineRefused,
     EngineTransient,
     EngineUnreachable,
@@ -186,7 +187,7 @@ def test_a_build_that_never_ends_is_given_up_after_three_attempts(worker: Worker
 
     assert build(worker, image_id) == ("failed", MAX_ATTEMPTS)
     assert worker.installation.row("images", image_id)["status_reason"] == (
-        "given up after 3 attempts that did not end"
+        "given up after 3 attempts that did not end: the engine ended"
     )
     assert told(worker, image_id) == ["build_started", "build_failed"]
 
@@ -349,3 +350,82 @@ def test_a_refused_public_tag_is_set_by_the_next_attempt(worker: Worker) -> None
 
     assert (first, image(worker, image_id)) == (False, "ready")
     assert public_tag(image_id) in worker.engine.snapshot().tags
+
+
+def test_a_build_waits_for_disk_space_without_an_attempt_and_says_so(worker: Worker) -> None:
+    image_id = uploaded(worker)
+    worker.space.short = "less than 1 byte is free"
+
+    for _ in range(MAX_ATTEMPTS + 1):
+        worker.work()
+        worker.come_due()
+    waiting = worker.installation.row("images", image_id)
+    (row,) = worker.installation.rows("SELECT * FROM builds")
+
+    assert (waiting["status"], waiting["status_reason"]) == (
+        "building",
+        "the build waits for disk space: less than 1 byte is free",
+    )
+    assert (row["status"], row["attempt"], row["attempts"]) == ("queued", 0, 0)
+    assert row["next_attempt_at"] is not None
+    assert "build" not in {call for call, _ in worker.engine.calls}
+
+
+def test_a_build_that_waited_for_disk_space_begins_when_there_is_room(worker: Worker) -> None:
+    image_id = uploaded(worker)
+    worker.space.short = "less than 1 byte is free"
+    worker.work()
+
+    worker.space.short = None
+    worker.come_due()
+    held = worker.engine.hold_next("build")
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(worker.work)
+        assert held.reached.wait(30)
+        reason = worker.installation.row("images", image_id)["status_reason"]
+        held.let_go.set()
+        building.result(30)
+
+    assert reason is None
+    assert (image(worker, image_id), build(worker, image_id)) == ("ready", ("succeeded", 1))
+
+
+def test_a_build_that_waits_for_disk_space_can_be_cancelled(worker: Worker) -> None:
+    image_id = uploaded(worker)
+    worker.space.short = "less than 1 byte is free"
+    worker.work()
+
+    worker.installation.delete_image(image_id)
+    worker.work()
+
+    assert build(worker, image_id) == ("cancelled", 0)
+    assert worker.installation.row("images", image_id)["status_reason"] is None
+
+
+def test_an_engine_without_room_ends_a_build_after_its_attempts_with_the_reason(
+    worker: Worker,
+) -> None:
+    image_id = uploaded(worker)
+    for _ in range(MAX_ATTEMPTS):
+        worker.engine.fail_next("build", EngineExhausted("no space left on device"))
+        worker.work()
+        worker.come_due()
+    worker.work()
+
+    assert build(worker, image_id) == ("failed", MAX_ATTEMPTS)
+    assert worker.installation.row("images", image_id)["status_reason"] == (
+        "given up after 3 attempts that did not end: no space left on device"
+    )
+    assert told(worker, image_id) == ["build_started", "build_failed"]
+
+
+def test_what_an_attempt_met_with_is_forgotten_once_another_one_succeeds(worker: Worker) -> None:
+    image_id = uploaded(worker)
+    worker.engine.fail_next("build", EngineExhausted("no space left on device"))
+
+    worker.work()
+    worker.come_due()
+    worker.work()
+
+    (row,) = worker.installation.rows("SELECT status_reason FROM builds")
+    assert (image(worker, image_id), row["status_reason"]) == ("ready", None)

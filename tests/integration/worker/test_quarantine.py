@@ -216,6 +216,7 @@ def test_a_build_that_ran_there_is_taken_up_by_another_engine(worker: Worker) ->
         utc_now,
         print,
         BuildQuota(uuid4(), per_worker=10, per_user=10),
+        worker.space,
         timeout_seconds=900,
     )
     with pytest.raises(Crash):

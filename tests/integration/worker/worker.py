@@ -26,6 +26,16 @@ GRACE_SECONDS = 60.0
 _EVERY = tuple(Work)
 
 
+class Space:
+    """The room on the volume; a test says when there is none."""
+
+    def __init__(self) -> None:
+        self.short: str | None = None
+
+    def shortage(self) -> str | None:
+        return self.short
+
+
 class Worker:
     """One worker of an installation.
 
@@ -53,6 +63,7 @@ class Worker:
             TakeDownContainer(stop_grace_seconds=10),
             self._note,
         )
+        self.space = Space()
         self.builds = RunBuild(
             transactions,
             engine,
@@ -60,6 +71,7 @@ class Worker:
             utc_now,
             self._note,
             BuildQuota(uuid4(), per_worker=10, per_user=10),
+            self.space,
             timeout_seconds=900,
         )
         self.census = PostgresCensus(installation.pool, installation.signals.append)

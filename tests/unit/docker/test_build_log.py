@@ -80,3 +80,27 @@ def test_a_full_disk_costs_the_log_but_not_the_build(
         log.write("two")
 
     assert capsys.readouterr().out.count("build log not written") == 1
+
+
+def test_a_log_that_cannot_be_opened_begins_as_soon_as_it_can(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "builds"
+    folder.write_text("no folder can be made here")
+
+    with BuildLog(folder / "1.log") as log:
+        log.write("one")
+        folder.unlink()
+        log.write("two")
+
+    assert (folder / "1.log").read_text() == "two\n"
+    assert capsys.readouterr().out.count("build log not written") == 1
+
+
+def test_a_log_without_lines_is_there_and_empty(tmp_path: Path) -> None:
+    (tmp_path / "1.log").write_text("an earlier attempt's")
+
+    with BuildLog(tmp_path / "1.log"):
+        pass
+
+    assert (tmp_path / "1.log").read_text() == ""

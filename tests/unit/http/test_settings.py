@@ -103,6 +103,10 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("STARTUP_TIMEOUT_SECONDS", "inf"),
         ("STOP_GRACE_SECONDS", "-1"),
         ("CONCURRENT_BUILDS", "0"),
+        ("MIN_FREE_DISK_BYTES", "-1"),
+        ("MIN_FREE_DISK_BYTES", "1g"),
+        ("SWEEP_INTERVAL_SECONDS", "0"),
+        ("SWEEP_GRACE_SECONDS", "59"),
     ],
 )
 def test_a_malformed_value_is_refused_in_one_line_that_names_it(name: str, value: str) -> None:

@@ -11,7 +11,13 @@ import httpx
 import pytest
 
 from adapters.multipart.form_parser import GuardedFormParser, ParsedForm
-from application.errors import InvalidForm, MalformedUpload, UploadRejected, UploadTooLarge
+from application.errors import (
+    InsufficientStorage,
+    InvalidForm,
+    MalformedUpload,
+    UploadRejected,
+    UploadTooLarge,
+)
 from tests.unit.multipart.forms import CONTENT_TYPE, body, opened, part
 
 FILE = part("file", b"PK-content", "app.zip", b"Content-Type: application/zip")
@@ -179,14 +185,16 @@ def test_an_existing_target_is_left_alone(tmp_path: Path, *, link: bool) -> None
     assert other.read_bytes() == b"kept"
 
 
-def test_a_disk_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_as_such_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parser = parser_at(tmp_path / "upload", limit=1 << 20)
     parser.feed(b"".join(opened(part("file", b"x" * 5000, "f"))))
     parser._file.on_finish()
 
     with Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(parser._file, "_file", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(InsufficientStorage, match="disk is full"):
             parser.feed(b"x" * 500_000)
 
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,75 @@
+"""What is recorded of what a sweep finds, and whose turn it is to make one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from adapters.postgres.errors import translated_errors
+from adapters.postgres.pool import Pool
+from application.leftovers import Recorded, RecordedBuild, RecordedImage
+
+_TAKE_TURN = """
+UPDATE engines SET next_sweep_at = now() + make_interval(secs => %(interval)s)
+WHERE engine_id = %(engine_id)s AND next_sweep_at <= now() AND quarantined_at IS NULL
+RETURNING engine_id
+"""
+
+_ENGINE = "SELECT quarantine_reason FROM engines WHERE engine_id = %(engine_id)s"
+
+_IMAGES = """
+SELECT id, user_id, tag FROM images WHERE id = ANY(%(ids)s::bigint[]) AND status <> 'deleted'
+"""
+
+# A build that is due has its public tag to set yet.
+_BUILDS = """
+SELECT b.id, b.image_id, b.docker_image_id,
+       b.status IN ('queued', 'running') OR b.next_attempt_at IS NOT NULL
+       OR coalesce(i.active_build_id = b.id, false) AND i.status <> 'deleted'
+       OR EXISTS (SELECT FROM containers c
+                  WHERE c.image_id = b.image_id AND c.build_id = b.id AND c.status <> 'deleted')
+       AS needed
+FROM builds b JOIN images i ON i.id = b.image_id
+WHERE b.id = ANY(%(ids)s::bigint[]) OR b.docker_image_id = ANY(%(docker_image_ids)s::text[])
+"""
+
+
+class PostgresSweepRegister:
+    """Single statements, each in a transaction of its own.
+
+    Args:
+        pool: an open pool.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def take_turn(self, engine_id: str, interval_seconds: float) -> bool:
+        parameters = {"engine_id": engine_id, "interval": interval_seconds}
+        with translated_errors(), self._pool.connection() as connection:
+            return connection.execute(_TAKE_TURN, parameters).fetchone() is not None
+
+    def refusal(self, engine_id: str) -> str | None:
+        with translated_errors(), self._pool.connection() as connection:
+            row = connection.execute(_ENGINE, {"engine_id": engine_id}).fetchone()
+        if row is None:
+            return "no worker has ever seen this engine"
+        reason = row["quarantine_reason"]
+        return None if reason is None else f"the engine is in quarantine: {reason}"
+
+    def recorded(
+        self,
+        image_ids: Collection[int],
+        build_ids: Collection[int],
+        docker_image_ids: Collection[str],
+    ) -> Recorded:
+        builds = {"ids": list(build_ids), "docker_image_ids": list(docker_image_ids)}
+        with translated_errors(), self._pool.connection() as connection:
+            image_rows = connection.execute(_IMAGES, {"ids": list(image_ids)}).fetchall()
+            build_rows = connection.execute(_BUILDS, builds).fetchall()
+        return Recorded(
+            {row["id"]: RecordedImage(row["user_id"], row["tag"]) for row in image_rows},
+            {
+                row["id"]: RecordedBuild(row["image_id"], row["docker_image_id"], row["needed"])
+                for row in build_rows
+            },
+        )

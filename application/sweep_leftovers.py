@@ -1,0 +1,248 @@
+"""Sweep what crashes left behind: files, Docker tags and images that nobody needs any more.
+
+    list files and images -> read what is recorded of them -> not needed, and old enough
+                          -> each one looked up once more, right before it is removed
+
+In that order: what is listed first and not recorded afterwards is not about to be recorded, but for
+what is written before its row is (a context, `application/upload_image.py`): hence a grace. A list
+that fails means that nothing is removed, and so does an engine in quarantine, or another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from application.docker_names import DockerName, DockerTag, UntaggedImage, docker_names
+from application.errors import (
+    EngineError,
+    EngineInterrupted,
+    EngineUnreachable,
+    EngineUntrusted,
+)
+from application.leftovers import (
+    BuildLogFile,
+    ImageFolder,
+    Kind,
+    Recorded,
+    StoredFile,
+    Upload,
+)
+from application.ports import Clock, ContainerEngine
+
+Found = StoredFile | DockerName
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file, or a folder with all that is in it.
+
+    Attributes:
+        changed_at: when anything of it was written last.
+    """
+
+    changed_at: datetime
+    size_bytes: int
+
+
+class StoredFiles(Protocol):
+    """Uploads, contexts and build logs on the volume; nothing of another shape is ever seen."""
+
+    def found(self) -> Sequence[StoredFile]:
+        """Return all of them.
+
+        Raises:
+            OSError: the volume cannot be read; what would be returned is not complete.
+        """
+
+    def state(self, file: StoredFile) -> FileState | None:
+        """Look at one; None if it is gone, or holds what is not ours."""
+
+    def remove(self, file: StoredFile) -> None:
+        """Remove one; gone already is no error.
+
+        Raises:
+            OSError: not all of it could be removed.
+        """
+
+
+class SweepRegister(Protocol):
+    """What is recorded of what a sweep finds, and whose turn it is to make one."""
+
+    def take_turn(self, engine_id: str, interval_seconds: float) -> bool:
+        """Return whether a sweep is due, and this worker the one that makes it."""
+
+    def refusal(self, engine_id: str) -> str | None:
+        """Return why the engine is not to be touched, None if it may be."""
+
+    def recorded(
+        self,
+        image_ids: Collection[int],
+        build_ids: Collection[int],
+        docker_image_ids: Collection[str],
+    ) -> Recorded:
+        """Return the images and the builds with these ids, and the builds that made these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something that is to go.
+
+    Attributes:
+        name: a path below the volume's folder, a Docker tag, or a Docker image id.
+        age_seconds: since it was written, made or tagged last.
+        size_bytes: of files; Docker's layers are shared, so nothing is told of them.
+    """
+
+    kind: Kind
+    name: str
+    age_seconds: float
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A leftover that could not be removed, and why."""
+
+    leftover: Leftover
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What a sweep did, or would have done."""
+
+    removed: Sequence[Leftover]
+    kept: Sequence[Kept]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(leftover.size_bytes or 0 for leftover in self.removed)
+
+
+def tell_nobody(_: Leftover) -> None:
+    """Say nothing."""
+
+
+class SweepLeftovers:
+    """Makes sweeps.
+
+    Args:
+        grace_seconds: how old something must be to be taken for left behind, SWEEP_GRACE_SECONDS.
+    """
+
+    def __init__(
+        self,
+        engine: ContainerEngine,
+        files: StoredFiles,
+        register: SweepRegister,
+        clock: Clock,
+        *,
+        grace_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._files = files
+        self._register = register
+        self._clock = clock
+        self._grace_seconds = grace_seconds
+
+    def run(
+        self,
+        engine_id: str,
+        *,
+        dry_run: bool = False,
+        tell: Callable[[Leftover], None] = tell_nobody,
+    ) -> SweepReport:
+        """Make one sweep.
+
+        Args:
+            dry_run: find, and remove nothing.
+            tell: is told each thing when it is removed, or would be.
+
+        Raises:
+            EngineUntrusted: the engine is in quarantine, or another one; nothing more was removed.
+            EngineError, OSError: a list is not complete: nothing was removed. Or the engine went
+                away meanwhile: nothing more was.
+            DatabaseUnavailable: nothing more was removed.
+        """
+        files, listed = self._files.found(), self._engine.list_images()
+        self._check(engine_id)
+        found: list[Found] = [*files, *docker_names(listed)]
+        recorded = self._recorded(found)
+        removed, kept = [], []
+        for each in found:
+            leftover = None if each.is_needed(recorded) else self._outworn(each)
+            if leftover is None:
+                continue
+            try:
+                gone = dry_run or self._remove(engine_id, each)
+            except (EngineUntrusted, EngineUnreachable, EngineInterrupted):
+                raise
+            except (EngineError, OSError) as exc:
+                kept.append(Kept(leftover, str(exc)))
+                continue
+            if gone:
+                removed.append(leftover)
+                tell(leftover)
+        return SweepReport(removed, kept)
+
+    def _check(self, engine_id: str) -> None:
+        """What another engine has says nothing of ours, nor does one that nobody trusts."""
+        if self._engine.engine_id() != engine_id:
+            raise EngineUntrusted("another engine answers")
+        reason = self._register.refusal(engine_id)
+        if reason is not None:
+            raise EngineUntrusted(reason)
+
+    def _recorded(self, found: Collection[Found]) -> Recorded:
+        images: set[int] = set()
+        builds: set[int] = set()
+        docker_images: set[str] = set()
+        for each in found:
+            match each:
+                case ImageFolder():
+                    images.add(each.image_id)
+                case BuildLogFile():
+                    images.add(each.folder.image_id)
+                    builds.add(each.build_id)
+                case DockerTag():
+                    images.add(each.image_id)
+                    builds.update(() if each.build_id is None else (each.build_id,))
+                case UntaggedImage():
+                    docker_images.add(each.docker_image_id)
+                    builds.add(each.build_id)
+        return self._register.recorded(images, builds, docker_images)
+
+    def _outworn(self, found: Found) -> Leftover | None:
+        """Return what is older than the grace; of the rest nothing can be said."""
+        size_bytes: int | None = None
+        changed_at: datetime | None
+        if isinstance(found, Upload | ImageFolder | BuildLogFile):
+            state = self._files.state(found)
+            if state is None:
+                return None
+            changed_at, size_bytes = state.changed_at, state.size_bytes
+        else:
+            changed_at = found.touched_at
+        if changed_at is None:
+            return None
+        age_seconds = (self._clock() - changed_at).total_seconds()
+        if age_seconds < self._grace_seconds:
+            return None
+        return Leftover(found.kind, found.label, age_seconds, size_bytes)
+
+    def _remove(self, engine_id: str, found: Found) -> bool:
+        """Remove it, unless it turns out to be needed; returns whether it is gone."""
+        self._check(engine_id)
+        if found.is_needed(self._recorded([found])):
+            return False
+        match found:
+            case DockerTag():
+                self._engine.remove_tag(found.name)
+            case UntaggedImage():
+                self._engine.remove_image(found.docker_image_id)
+            case _:
+                self._files.remove(found)
+        return True

@@ -1,0 +1,82 @@
+"""The thread that sweeps goes on, whatever a sweep meets with, and counts it."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from typing import cast
+
+import pytest
+from prometheus_client import REGISTRY
+
+from application.errors import DatabaseUnavailable, EngineTransient
+from application.leftovers import Kind, Recorded
+from application.sweep_leftovers import Leftover, SweepLeftovers, SweepReport
+from entrypoints.worker import sweeps
+from entrypoints.worker.engine_monitor import EngineMonitor
+from entrypoints.worker.sweeps import Sweeps
+
+LEFTOVER = Leftover(Kind.UPLOAD, ".incoming/x", 4000.0, 12)
+
+
+class Register:
+    """Every turn is this worker's."""
+
+    def take_turn(self, engine_id: str, interval_seconds: float) -> bool:
+        return True
+
+    def refusal(self, engine_id: str) -> str | None:
+        return None
+
+    def recorded(self, *_: Collection[object]) -> Recorded:
+        return Recorded({}, {})
+
+
+class Troubled:
+    """Fails, each time with the next error, and then sweeps something."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = list(errors)
+        self.swept = threading.Event()
+
+    def run(self, engine_id: str, *, tell: Callable[[Leftover], None]) -> SweepReport:
+        if self._errors:
+            raise self._errors.pop(0)
+        if not self.swept.is_set():
+            tell(LEFTOVER)
+            self.swept.set()
+        return SweepReport([LEFTOVER], [])
+
+
+class _Monitor:
+    engine_id = "engine-1"
+
+
+@pytest.fixture
+def troubled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Troubled]:
+    monkeypatch.setattr(sweeps, "_POLL_SECONDS", 0.01)
+    troubled = Troubled(
+        EngineTransient("half a list"),
+        DatabaseUnavailable("lost"),
+        FileNotFoundError("no volume"),
+        RuntimeError("nobody foresaw this"),
+    )
+    thread = Sweeps(
+        cast(SweepLeftovers, troubled),
+        Register(),
+        cast(EngineMonitor, _Monitor()),
+        interval_seconds=60.0,
+    )
+    thread.start()
+    yield troubled
+    thread.close()
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_what_goes_wrong_is_counted_and_the_next_turn_is_taken(troubled: Troubled) -> None:
+    assert troubled.swept.wait(10)
+
+    assert counted("worker_sweeps_given_up_total") >= 4
+    assert counted("worker_swept_total", kind="upload") >= 1
+    assert counted("worker_swept_bytes_total") >= 12
