@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -84,6 +85,14 @@ class Operation:
             return self.done
         stands_from = len(passed) - 1 - passed[::-1].index(after(self.use_case, COMMIT))
         return self.done if place >= stands_from else self.unasked
+
+
+def in_turn(places: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Number the times that each place is passed, as `@N` counts them."""
+    turns: Counter[str] = Counter()
+    for place in places:
+        turns[place] += 1
+        yield place, turns[place]
 
 
 def small_archive() -> bytes:

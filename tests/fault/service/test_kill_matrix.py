@@ -6,15 +6,12 @@ child is a real process over a real PostgreSQL; only the engine is in memory, he
 suite, and outlives it.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-
 import pytest
 
 from tests.fault.conftest import Note
 from tests.fault.service.ground import Ground
 from tests.fault.service.matrix import Matrix
-from tests.fault.service.operations import OPERATIONS
+from tests.fault.service.operations import OPERATIONS, in_turn
 
 BOUND_SECONDS = 60.0
 
@@ -33,7 +30,7 @@ def test_killed_at_any_place_everything_agrees_again(
     ground.expect_agreement(OPERATIONS[operation].done)
     failed: list[str] = []
 
-    for index, (place, turn) in enumerate(_in_turn(places)):
+    for index, (place, turn) in enumerate(in_turn(places)):
         subject = ground.prepare(operation)
         ground.begin(operation, subject, f"{place}=kill@{turn}").expect_killed()
         try:
@@ -52,11 +49,3 @@ def test_every_recovery_is_in_time(matrix: Matrix, note: Note) -> None:
         note(line)
 
     assert matrix.slowest() <= BOUND_SECONDS
-
-
-def _in_turn(places: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Number the times that each place is passed."""
-    turns: Counter[str] = Counter()
-    for place in places:
-        turns[place] += 1
-        yield place, turns[place]
