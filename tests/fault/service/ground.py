@@ -7,11 +7,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from domain.container_status import Desired
 from tests.contracts.fake_docker import FakeDocker
 from tests.contracts.fake_engine import FakeContainerEngine
+from tests.contracts.subjects import wait_until
 from tests.fault.service.agreement import differences, stray_files
 from tests.fault.service.nursery import Child, Nursery
-from tests.fault.service.operations import OPERATIONS, End
+from tests.fault.service.operations import OPERATIONS, USER, End
 from tests.fault.service.remote_docker import DockerServer
 from tests.integration.postgres.installation import Installation
 from tests.integration.worker.worker import Worker
@@ -38,6 +40,10 @@ SELECT extract(epoch FROM min(at) - now())::float AS seconds FROM (
     SELECT greatest(coalesce(lease_until, now()), next_attempt_at) FROM images
     WHERE next_attempt_at IS NOT NULL AND status = 'deleting'
 ) AS due
+"""
+_IDLE = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND state LIKE 'idle in transaction%'
 """
 _TABLES = ("containers", "builds", "images")
 
@@ -107,12 +113,27 @@ class Ground:
         child.expect_ended()
         return self._trace.read_text().splitlines()
 
-    def recover(self) -> float:
+    def wish(self, desired: Desired) -> None:
+        """Wish something of the one container."""
+        (row,) = self.installation.rows("SELECT id FROM containers")
+        self.installation.wish(row["id"], desired, USER)
+
+    def wait_until_none_is_idle_in_a_transaction(self) -> None:
+        """Wait until the database has given up the transactions of whoever is stopped."""
+        wait_until(lambda: not self.installation.rows(_IDLE), seconds=30)
+
+    def recover(self, *, stranger_seconds: float = 0.0) -> float:
         """Let another worker do what is to be done; returns how many seconds that takes.
 
         What has to be waited for, leases, backoff and a pass, is let pass on the database's clock.
+
+        Args:
+            stranger_seconds: how much time passes beside that between two passes.
         """
         worker, waited, began = self.worker(), 0.0, time.monotonic()
+        if stranger_seconds:
+            worker.pass_over()
+            worker.seconds += stranger_seconds
         for _ in range(_TURNS):
             worker.work()
             seconds = self.installation.rows(_NEXT_DUE)[0]["seconds"]
