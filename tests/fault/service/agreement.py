@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from tests.contracts.fake_docker import Snapshot
-from tests.integration.postgres.installation import Installation
 
 _IN_DOCKER = frozenset({"running", "stopped", "exited"})
 
@@ -53,25 +53,31 @@ WHERE c.external_port IS NOT NULL AND NOT EXISTS (
 """
 
 
-def differences(installation: Installation, seen: Snapshot) -> list[str]:
+class Record(Protocol):
+    """The database of an installation."""
+
+    def rows(self, sql: str, /) -> Sequence[Mapping[str, Any]]: ...
+
+
+def differences(record: Record, seen: Snapshot) -> list[str]:
     """Return what does not agree, a line each."""
     return [
-        *_unsettled(installation),
-        *_of_the_ledger(installation),
-        *_of_the_runs(installation),
-        *_of_the_engine(installation, seen),
-        *_of_the_tags(installation, seen),
-        *_of_the_ports(installation),
+        *unsettled(record),
+        *_of_the_ledger(record),
+        *_of_the_runs(record),
+        *_of_the_engine(record, seen),
+        *_of_the_tags(record, seen),
+        *_of_the_ports(record),
     ]
 
 
-def stray_files(installation: Installation, volume: Path) -> list[str]:
+def stray_files(record: Record, volume: Path) -> list[str]:
     """Return what is on the volume and nobody's: a sweep removes it after its grace.
 
     Of a folder, its own path stands for all that is in it. A row without its context is an error,
     not a stray.
     """
-    images = installation.rows("SELECT user_id, id, source_path, status FROM images ORDER BY id")
+    images = record.rows("SELECT user_id, id, source_path, status FROM images ORDER BY id")
     living = [row for row in images if row["status"] != "deleted"]
     for row in living:
         assert (volume / row["source_path"] / "Dockerfile").is_file(), f"{row} lost its context"
@@ -83,12 +89,13 @@ def stray_files(installation: Installation, volume: Path) -> list[str]:
     return sorted(set(found) - homes)
 
 
-def _unsettled(installation: Installation) -> Iterator[str]:
-    yield from (f"not settled: {row['what']}" for row in installation.rows(_UNSETTLED))
+def unsettled(record: Record) -> Iterator[str]:
+    """Return what is still on its way, a line each."""
+    yield from (f"not settled: {row['what']}" for row in record.rows(_UNSETTLED))
 
 
-def _of_the_ledger(installation: Installation) -> Iterator[str]:
-    for row in installation.rows(_LEDGER):
+def _of_the_ledger(record: Record) -> Iterator[str]:
+    for row in record.rows(_LEDGER):
         gapless = list(range(1, len(row["told"]) + 1))
         if not row["told"] == gapless == list(range(1, (row["raised"] or 0) + 1)):
             yield f"{row['stream']}: told {row['told']}, raised {row['raised']}"
@@ -96,10 +103,10 @@ def _of_the_ledger(installation: Installation) -> Iterator[str]:
             yield f"{row['stream']}: {row['pending']} of {len(row['told'])} are in the outbox"
 
 
-def _of_the_runs(installation: Installation) -> Iterator[str]:
+def _of_the_runs(record: Record) -> Iterator[str]:
     """Each run is told as started once and as stopped once, in turn, by times that never fall."""
     streams: dict[str, list[tuple[str, str, str]]] = {}
-    for row in installation.rows(_RUNS):
+    for row in record.rows(_RUNS):
         streams.setdefault(row["stream"], []).append(
             (row["type"].removeprefix("container."), row["run_id"], row["timestamp"])
         )
@@ -114,8 +121,8 @@ def _of_the_runs(installation: Installation) -> Iterator[str]:
             yield f"{stream}: times fall: {times}"
 
 
-def _of_the_engine(installation: Installation, seen: Snapshot) -> Iterator[str]:
-    rows = installation.rows("SELECT * FROM containers ORDER BY id")
+def _of_the_engine(record: Record, seen: Snapshot) -> Iterator[str]:
+    rows = record.rows("SELECT * FROM containers ORDER BY id")
     expected = {row["uid"]: row for row in rows if row["status"] in _IN_DOCKER}
     found = {container.uid: container for container in seen.containers.values()}
     if len(found) != len(seen.containers):
@@ -134,8 +141,8 @@ def _of_the_engine(installation: Installation, seen: Snapshot) -> Iterator[str]:
         yield f"container {expected[uid]['id']} is not on the engine"
 
 
-def _of_the_tags(installation: Installation, seen: Snapshot) -> Iterator[str]:
-    builds = installation.rows(
+def _of_the_tags(record: Record, seen: Snapshot) -> Iterator[str]:
+    builds = record.rows(
         "SELECT i.id AS image_id, b.id AS build_id, i.user_id, i.tag, b.docker_image_id, "
         "b.id = i.active_build_id AS active FROM images i JOIN builds b ON b.image_id = i.id "
         "WHERE i.status <> 'deleted' AND b.status = 'succeeded'"
@@ -151,5 +158,5 @@ def _of_the_tags(installation: Installation, seen: Snapshot) -> Iterator[str]:
             yield f"tag {tag}: {seen.tags.get(tag)} instead of {expected.get(tag)}"
 
 
-def _of_the_ports(installation: Installation) -> Sequence[str]:
-    return [f"leaked port: {row['port']}" for row in installation.rows(_LEAKED_PORTS)]
+def _of_the_ports(record: Record) -> Sequence[str]:
+    return [f"leaked port: {row['port']}" for row in record.rows(_LEAKED_PORTS)]
