@@ -26,6 +26,8 @@ from tests.fault.service.agreement import differences, unsettled
 _BUILD_SECONDS = 240.0
 # A worker has to start, to find its engine, and to come by its place.
 _DEATH_SECONDS = 90.0
+# A place after the outcome is passed a moment after it.
+_LATER_SECONDS = 3.0
 # The longest lease is that of a start, 38 s; the rest is for a slow machine.
 SETTLED_SECONDS = 90.0
 
@@ -39,7 +41,7 @@ class RealService:
     """
 
     def __init__(self, folder: Path, database_url: str, docker_host: str, ports: str) -> None:
-        api_port, worker_port = free_ports(2)
+        api_port, self._armed_port, worker_port = free_ports(3)
         self.folder = folder
         self.volume = folder / "volume"
         self.settings = {
@@ -88,8 +90,9 @@ class RealService:
 
     @contextlib.contextmanager
     def armed_api(self, failpoints: str) -> Iterator[httpx.Client]:
-        """Run an api that is to die, which is made sure of at the end."""
-        settings = self.settings | {"ORCHESTRATOR_FAILPOINTS": failpoints}
+        """Run an api beside the other that is to die, which is made sure of at the end."""
+        armed = {"ORCHESTRATOR_FAILPOINTS": failpoints, "PORT": str(self._armed_port)}
+        settings = self.settings | armed
         api = ServiceProcess("api", settings, self.folder / "api.log")
         api.start()
         assert api._process is not None
@@ -122,6 +125,19 @@ class RealService:
         """Run a worker until it has come by its place."""
         _expect_killed(self.start_armed_worker(failpoints))
 
+    def let_a_worker_die_if_it_comes_by(self, failpoints: str) -> bool:
+        """Run a worker until it has, or until nothing is left to be done; returns whether it did.
+
+        How often a real one comes by a place depends on what else it does meanwhile.
+        """
+        process = self.start_armed_worker(failpoints)
+        wait_until(lambda: not process.alive or not list(unsettled(self)), _DEATH_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _expect_killed(process, _LATER_SECONDS)
+            return True
+        process.kill()
+        return False
+
     # ---- what it holds ---------------------------------------------------------------------
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
@@ -140,7 +156,7 @@ class RealService:
     def snapshot(self) -> Snapshot:
         """Return what is on the engine of ours."""
         containers = {seen.name: seen for seen in self._engine.list_ours()}
-        listed = self._docker(
+        listed = self.docker(
             "images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", *self._ours()
         )
         tags = dict(line.split(" ") for line in listed.splitlines() if "<none>" not in line)
@@ -179,19 +195,20 @@ class RealService:
         label = f"label=orchestrator.installation_id={self.settings['INSTALLATION_ID']}"
         return ("--filter", label)
 
-    def _docker(self, *arguments: str) -> str:
+    def docker(self, *arguments: str) -> str:
+        """Ask the engine itself."""
         command = ["docker", "--host", self.settings["DOCKER_HOST"], *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def _remove_everything(self) -> None:
         """A test that failed midway must not leave anything on a shared engine."""
-        if containers := self._docker("ps", "--all", "--quiet", *self._ours()).split():
-            self._docker("rm", "--force", *containers)
-        if images := set(self._docker("images", "--quiet", "--no-trunc", *self._ours()).split()):
-            self._docker("image", "rm", "--force", *sorted(images))
+        if containers := self.docker("ps", "--all", "--quiet", *self._ours()).split():
+            self.docker("rm", "--force", *containers)
+        if images := set(self.docker("images", "--quiet", "--no-trunc", *self._ours()).split()):
+            self.docker("image", "rm", "--force", *sorted(images))
 
 
-def _expect_killed(process: GuardedProcess) -> None:
-    code = process._child.wait(_DEATH_SECONDS)
+def _expect_killed(process: GuardedProcess, seconds: float = _DEATH_SECONDS) -> None:
+    code = process._child.wait(seconds)
     process.kill()
     assert code == -signal.SIGKILL, f"it ended with {code}"
