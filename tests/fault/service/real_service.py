@@ -44,13 +44,15 @@ class RealService:
         api_port, self._armed_port, worker_port = free_ports(3)
         self.folder = folder
         self.volume = folder / "volume"
+        name = f"fault-{uuid4().hex[:8]}"
         self.settings = {
             "DATABASE_URL": database_url,
             "DOCKER_HOST": docker_host,
-            "INSTALLATION_ID": f"fault-{uuid4().hex[:8]}",
+            "INSTALLATION_ID": name,
             "BUILD_CONTEXT_BASE_DIR": str(self.volume),
             "AUTH_MODE": "none",
-            "DEV_USER_ID": "1",
+            # Tags bear user and image: another installation of the same user would share them.
+            "DEV_USER_ID": name,
             "PORT": str(api_port),
             "WORKER_PORT": str(worker_port),
             "HOST_PORT_RANGE": ports,
@@ -131,7 +133,7 @@ class RealService:
         How often a real one comes by a place depends on what else it does meanwhile.
         """
         process = self.start_armed_worker(failpoints)
-        wait_until(lambda: not process.alive or not list(unsettled(self)), _DEATH_SECONDS)
+        wait_until(lambda: not process.alive or self._agrees(), _DEATH_SECONDS)
         with contextlib.suppress(subprocess.TimeoutExpired):
             _expect_killed(process, _LATER_SECONDS)
             return True
@@ -165,6 +167,10 @@ class RealService:
     def wait_until_settled(self, seconds: float = SETTLED_SECONDS) -> None:
         wait_until(lambda: not list(unsettled(self)), seconds)
 
+    def wait_until_agreed(self, seconds: float = SETTLED_SECONDS) -> None:
+        """Wait for what the engine alone knows of, too."""
+        wait_until(self._agrees, seconds)
+
     def expect_agreement(self) -> None:
         found = differences(self, self.snapshot())
         assert not found, found
@@ -190,6 +196,9 @@ class RealService:
         wait_until(lambda: bool(self.rows(sql)), _BUILD_SECONDS)
 
     # ---- detail ----------------------------------------------------------------------------
+
+    def _agrees(self) -> bool:
+        return not list(unsettled(self)) and not differences(self, self.snapshot())
 
     def _ours(self) -> Sequence[str]:
         label = f"label=orchestrator.installation_id={self.settings['INSTALLATION_ID']}"

@@ -68,9 +68,8 @@ class Lane:
             reached = self._die(http, kill)
             with self._service.worker():
                 began = time.monotonic()
-                self._service.wait_until_settled()
+                self._service.wait_until_agreed()
                 seconds = time.monotonic() - began
-                self._service.expect_agreement()
                 self._expect_told(places, kill)
                 matrix.note(self._operation, kill.place if reached else "elsewhere", seconds)
                 self._prepare(http)
@@ -92,9 +91,11 @@ class Lane:
         of_the_api = {"volume.before-extract", "volume.after-extract"}
         of_the_api |= {"volume.before-store", "volume.after-store"}
         if kill.place in of_the_api or kill.place.startswith(f"{use_case}."):
-            with self._service.armed_api(armed) as mortal:
-                with contextlib.suppress(httpx.TransportError):
-                    self._request(mortal)
+            with (
+                self._service.armed_api(armed) as mortal,
+                contextlib.suppress(httpx.TransportError),
+            ):
+                self._request(mortal)
             return True
         self._request(http)
         return self._service.let_a_worker_die_if_it_comes_by(armed)
