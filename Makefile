@@ -10,7 +10,7 @@ help:
 	@echo "make up     serve on the same defaults until Ctrl-C"
 	@echo "make test   every test, on real PostgreSQL, a real Docker Engine, a real Kafka broker"
 	@echo "make fault  those tests alone that let things die, with short outages as in make test"
-	@echo "make fault-long  the faults of the relay at full length, with the run of 100,000 events"
+	@echo "make fault-long  the faults at full length: 100,000 events, and the kill matrix on a real engine"
 	@echo "make bench-relay how fast the relay is, beside what it is made of (BENCH_ARGS=--small: a minute)"
 	@echo "make bench-recovery how soon a crash is told, and what a pass over the engine costs (as root)"
 	@echo "make check  lint, format, types, import contracts, and that the lock is current"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from application.errors import DatabaseUnavailable
 from application.ports import Clock, ContextExtractor, ContextStore
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build
+from domain.errors import DomainError
 from domain.image import Image, ImageSpec
 from domain.limits import ResourceLimits
 
@@ -71,11 +71,9 @@ class UploadImageHandler:
             self._store.discard(extracted)
         try:
             self._transactions.run(lambda uow: self._insert(uow, command, image_id, source_path))
-        except DatabaseUnavailable:
-            # The commit may have reached the database: a row must not lose its context, whereas
-            # a context without a row is only waste.
-            raise
-        except BaseException:
+        except DomainError:
+            # Refused, so nothing is committed. After anything else the commit may have reached the
+            # database: a row must not lose its context, whereas one without a row is only waste.
             self._store.remove(spec.user_id, image_id)
             raise
         return image_id

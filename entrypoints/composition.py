@@ -19,6 +19,14 @@ from adapters.archive.limits import ArchiveLimits
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.docker.event_stream import DockerEventStream
 from adapters.docker.readiness_prober import SelectorReadinessProber
+from adapters.failpoints.calls import (
+    engine_with_failpoints,
+    extractor_with_failpoints,
+    store_with_failpoints,
+)
+from adapters.failpoints.names import UseCase
+from adapters.failpoints.registry import Failpoints
+from adapters.failpoints.transactions import with_failpoints
 from adapters.postgres.audit_records import PostgresRecords
 from adapters.postgres.census import PostgresCensus
 from adapters.postgres.engines import PostgresEngineRegistry
@@ -50,6 +58,7 @@ from application.remove_image import RemoveImage
 from application.run_build import RunBuild
 from application.sweep_leftovers import SweepLeftovers
 from application.take_down_container import TakeDownContainer
+from application.unit_of_work import TransactionRunner
 from application.upload_image import UploadImageHandler
 from entrypoints.http.outcome_waiter import OutcomeWaiter
 from entrypoints.settings import Settings
@@ -83,9 +92,12 @@ class Storage(containers.DeclarativeContainer):
         application_name=application_name,
         size=settings.provided.database_pool_size,
     )
+    # None but in a test: then nothing of them is in what follows.
+    failpoints = providers.Singleton(Failpoints.parse, settings.provided.orchestrator_failpoints)
     registry = providers.Singleton(PostgresEngineRegistry, pool)
     notifier = providers.Singleton(PostgresNotifier, settings.provided.database_url)
-    store = providers.Singleton(VolumeContextStore, settings.provided.context_folder)
+    volume = providers.Singleton(VolumeContextStore, settings.provided.context_folder)
+    store = providers.Singleton(store_with_failpoints, volume, failpoints)
     space = providers.Singleton(
         VolumeDiskSpace,
         settings.provided.context_folder,
@@ -109,43 +121,57 @@ class Storage(containers.DeclarativeContainer):
     )
 
 
+def _transactions_of(use_case: UseCase) -> providers.Singleton[TransactionRunner]:
+    return providers.Singleton(with_failpoints, Storage.transactions, Storage.failpoints, use_case)
+
+
 class Api(Storage):
     """The process that faces the network; it knows no engine."""
 
     reader = providers.Singleton(PostgresReader, Storage.pool, Storage.store.provided.log_tail)
     extractor = providers.Singleton(
-        BuildContextExtractor,
-        providers.Factory(
-            ArchiveLimits,
-            total_bytes=Storage.settings.provided.max_context_bytes,
-            entries=Storage.settings.provided.max_context_entries,
+        extractor_with_failpoints,
+        providers.Singleton(
+            BuildContextExtractor,
+            providers.Factory(
+                ArchiveLimits,
+                total_bytes=Storage.settings.provided.max_context_bytes,
+                entries=Storage.settings.provided.max_context_entries,
+            ),
         ),
+        Storage.failpoints,
     )
     upload_image = providers.Singleton(
         UploadImageHandler,
-        Storage.transactions,
+        _transactions_of(UseCase.UPLOAD),
         extractor,
         Storage.store,
         providers.Object(utc_now),
         Storage.settings.provided.ceiling,
     )
     delete_image = providers.Singleton(
-        DeleteImageHandler, Storage.transactions, providers.Object(utc_now)
+        DeleteImageHandler, _transactions_of(UseCase.DELETE_IMAGE), providers.Object(utc_now)
     )
     cancel_build = providers.Singleton(
-        CancelBuildHandler, Storage.transactions, Storage.store, providers.Object(utc_now)
+        CancelBuildHandler,
+        _transactions_of(UseCase.CANCEL),
+        Storage.store,
+        providers.Object(utc_now),
     )
     rebuild_image = providers.Singleton(
-        RebuildImageHandler, Storage.transactions, Storage.store, providers.Object(utc_now)
+        RebuildImageHandler,
+        _transactions_of(UseCase.REBUILD),
+        Storage.store,
+        providers.Object(utc_now),
     )
     create_containers = providers.Singleton(
         CreateContainersHandler,
-        Storage.transactions,
+        _transactions_of(UseCase.CREATE),
         providers.Object(utc_now),
         providers.Object(uuid4),
     )
     change_container = providers.Singleton(
-        ChangeContainerHandler, Storage.transactions, providers.Object(utc_now)
+        ChangeContainerHandler, _transactions_of(UseCase.CHANGE), providers.Object(utc_now)
     )
     waiter = providers.Singleton(OutcomeWaiter, reader)
     listener = providers.Singleton(
@@ -175,13 +201,14 @@ class Worker(Storage):
     """The process that drives Docker."""
 
     scratch = providers.Singleton(ScratchFolder)
-    engine = providers.Singleton(
+    docker = providers.Singleton(
         DockerContainerEngine,
         docker_host=Storage.settings.provided.docker_host,
         installation_id=Storage.installation_id,
         publish_host_ip=Storage.settings.provided.publish_address,
         scratch=scratch.provided.path,
     )
+    engine = providers.Singleton(engine_with_failpoints, docker, Storage.failpoints)
     monitor = providers.Singleton(
         EngineMonitor,
         engine,
@@ -199,7 +226,7 @@ class Worker(Storage):
     )
     reconcile = providers.Singleton(
         ReconcileContainer,
-        Storage.transactions,
+        _transactions_of(UseCase.RECONCILE),
         engine,
         providers.Object(utc_now),
         bring_up,
@@ -211,7 +238,7 @@ class Worker(Storage):
     worker_id = providers.Singleton(uuid4)
     builds = providers.Singleton(
         RunBuild,
-        Storage.transactions,
+        _transactions_of(UseCase.BUILD),
         engine,
         Storage.store,
         providers.Object(utc_now),
@@ -227,14 +254,16 @@ class Worker(Storage):
     )
     removals = providers.Singleton(
         RemoveImage,
-        Storage.transactions,
+        _transactions_of(UseCase.REMOVE_IMAGE),
         engine,
         Storage.store,
         providers.Object(utc_now),
         providers.Object(note_setback),
     )
     leases = providers.Singleton(
-        KeepLeases, Storage.transactions, lease_seconds=Storage.settings.provided.lease_seconds
+        KeepLeases,
+        _transactions_of(UseCase.LEASES),
+        lease_seconds=Storage.settings.provided.lease_seconds,
     )
     dispatcher = providers.Singleton(
         Dispatcher,

@@ -21,6 +21,7 @@ import psycopg
 from msgspec import Meta
 from psycopg.conninfo import conninfo_to_dict
 
+from adapters.failpoints.registry import Failpoints, UnknownFailpoint
 from domain.errors import InvalidValue
 from domain.limits import ResourceLimits, parsed_cpu
 from domain.names import checked_user_id
@@ -104,6 +105,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     concurrent_starts: Count = 4
     concurrent_stops: Count = 4
     concurrent_deletes: Count = 4
+
+    orchestrator_failpoints: str = ""
 
     @property
     def context_folder(self) -> Path:
@@ -215,6 +218,10 @@ def _check_values(settings: Settings) -> None:
         ResourceLimits(Decimal(1), settings.max_memory_limit)
     except InvalidValue as exc:
         raise InvalidSettings(f"MAX_MEMORY_LIMIT {exc.message}") from exc
+    try:
+        Failpoints.parse(settings.orchestrator_failpoints)
+    except UnknownFailpoint as exc:
+        raise InvalidSettings(f"ORCHESTRATOR_FAILPOINTS: {exc}") from exc
 
 
 def _in_one_line(error: msgspec.ValidationError) -> str:

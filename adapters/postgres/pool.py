@@ -12,6 +12,9 @@ Pool = ConnectionPool[Connection[DictRow]]
 
 # A statement that takes longer than this is stuck; nothing here scans more than one user's rows.
 STATEMENT_TIMEOUT_MS = 15_000
+# No transaction waits for anything but the database. Whoever is silent within one was stopped, and
+# its locks would hold everybody up for as long as it is: with SKIP LOCKED its work is nobody's.
+SILENCE_IN_TRANSACTION_MS = 10_000
 # A caller is told soon that the database is away; whoever can wait asks again.
 WAIT_SECONDS = 3.0
 
@@ -30,7 +33,10 @@ def connection_options(application_name: str) -> dict[str, Any]:
     return {
         "row_factory": dict_row,
         "application_name": application_name,
-        "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}",
+        "options": (
+            f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            f" -c idle_in_transaction_session_timeout={SILENCE_IN_TRANSACTION_MS}"
+        ),
         "connect_timeout": 5,
         **_VANISHED_SERVER,
     }

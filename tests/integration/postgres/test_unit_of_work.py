@@ -110,14 +110,16 @@ def test_what_dies_before_the_commit_leaves_nothing(installation: Installation) 
     assert installation.told(f"container/{container_id}")[-1] == "container.stopped"
 
 
-def test_an_upload_that_dies_before_the_commit_leaves_no_files(installation: Installation) -> None:
+def test_an_upload_that_dies_at_the_commit_leaves_no_row_and_its_context_for_the_sweep(
+    installation: Installation,
+) -> None:
     with pytest.raises(Crash):
         installation.upload(
             "crasher", transactions=CrashingTransactions(installation.transactions, 1)
         )
 
     assert installation.rows("SELECT 1 FROM images UNION ALL SELECT 1 FROM hostnames") == []
-    assert not installation.store.path("crasher").exists()
+    assert list(installation.store.path("crasher").glob("*/context/Dockerfile"))
 
 
 def test_a_commit_whose_answer_is_lost_is_reported_and_never_repeated(

@@ -73,9 +73,14 @@ def test_a_refused_upload_leaves_no_file(store: VolumeContextStore) -> None:
     assert files(store) == [".incoming"]
 
 
-def test_an_upload_whose_commit_is_unknown_keeps_its_context(store: VolumeContextStore) -> None:
-    with pytest.raises(DatabaseUnavailable):
-        upload(store, DatabaseUnavailable("connection lost"))
+@pytest.mark.parametrize(
+    "error", [DatabaseUnavailable("connection lost"), RuntimeError("after the commit")]
+)
+def test_an_upload_whose_commit_is_unknown_keeps_its_context(
+    store: VolumeContextStore, error: Exception
+) -> None:
+    with pytest.raises(type(error)):
+        upload(store, error)
 
     assert f"user-1/{IMAGE_ID}/context" in files(store)
 

@@ -1,0 +1,63 @@
+"""Docker does what it is asked and its answer is lost, or none: one container, told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from entrypoints.dev.example_contexts import archive
+from tests.contracts.busybox_contexts import make_busybox_context
+from tests.fault.service.docker_shim import DockerShim
+from tests.fault.service.real_service import RealService
+
+pytestmark = pytest.mark.engine
+
+_PORTS = "24100-24199"
+
+
+def test_lost_late_and_senseless_answers_of_each_call_are_recovered_from(
+    new_database: Callable[[], str], engine_host: str, tmp_path: Path
+) -> None:
+    context = archive(make_busybox_context(tmp_path / "context"))
+    shim = DockerShim(tmp_path / "shim")
+    with (
+        RealService(tmp_path, new_database(), engine_host, _PORTS) as service,
+        service.api() as http,
+        service.worker({"PATH": shim.path}),
+    ):
+        shim.plan("buildx build", "lose")
+        shim.plan("image tag", "lose")
+        image_id = service.uploaded(http, context)
+        service.wait_until_built(image_id)
+        for call, *actions in (
+            ("container create", "lose", "500"),
+            ("container start", "500", "lose", "delay 1"),
+            ("container inspect", "garbage"),
+        ):
+            for action in actions:
+                shim.plan(call, action)
+        created = http.post(f"/api/containers/{image_id}?wait=60")
+        container_id = created.json()[0]["id"]
+        in_docker = service.snapshot().containers
+        answers = []
+        for call, wish in (("stop", "stop"), ("start", "start"), ("stop", "stop")):
+            shim.plan(f"container {call}", "lose")
+            answers.append(http.post(f"/api/containers/{container_id}/{wish}?wait=60"))
+        shim.plan("container rm", "lose")
+        deleted = http.delete(f"/api/containers/{container_id}?wait=60")
+        shim.plan("image rm", "lose")
+        removed = http.delete(f"/api/images/{image_id}?wait=60")
+        service.wait_until_settled()
+        service.expect_agreement()
+
+    assert (created.status_code, created.json()[0]["status"]) == (201, "running")
+    assert len(in_docker) == 1
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert (deleted.status_code, removed.status_code) == (204, 204)
+    assert service.told(f"container/{container_id}") == [
+        *("created", "started", "stopped", "started", "stopped", "deleted")
+    ]
+    assert service.told(f"image/{image_id}") == ["build_started", "ready", "deleted"]
+    assert shim.left() == []
