@@ -8,6 +8,7 @@ They are told apart by Kafka's framing. A message is four bytes of length, then 
 that say which kind, two of its version and four of a number that its answer begins with.
 """
 
+import contextlib
 import socket
 import threading
 from collections import deque
@@ -95,7 +96,9 @@ class GatedProxy(Proxy):
     @staticmethod
     def _send(waiting: deque[Held]) -> None:
         sink, data = waiting.popleft()
-        sink.sendall(data)
+        # What waited for an end that is gone is lost with it.
+        with contextlib.suppress(OSError):
+            sink.sendall(data)
 
 
 def _frame(source: socket.socket) -> bytes:
