@@ -23,7 +23,7 @@ from tests.fault.relay.fault_machine import FaultMachine, Stage
 pytestmark = pytest.mark.broker
 
 _EXAMPLES = int(os.environ.get("FAULT_EXAMPLES") or (30 if LONG else 3))
-_STEPS = 30 if LONG else 12
+_STEPS = 30 if LONG else 10
 # A crash may cost no commit that was answered: only then is the ledger what was written.
 _KEEP_WHAT_IS_COMMITTED = "ALTER DATABASE {} SET synchronous_commit = on"
 

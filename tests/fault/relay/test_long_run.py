@@ -20,7 +20,7 @@ _EVENTS = 100_000 if LONG else 10_000
 # Slow enough that the run lasts for many lives of the relay.
 _PER_SECOND = 700 if LONG else 1_000
 # How many events more than those that wait for it a relay lives for: at that pace, some seconds.
-_LIFE_EVENTS = (700, 3_500) if LONG else (500, 2_000)
+_LIFE_EVENTS = (700, 3_500) if LONG else (200, 1_000)
 _BROKER_RESTARTS = 2
 
 
