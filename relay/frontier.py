@@ -23,14 +23,24 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import errors
 
 # A prepared transaction holds its locks under a name that nobody saw before: "-1/…".
 _PREPARED = "-1/"
 
-# One statement after the other: the order is what the proof needs.
+# One statement after the other: the order is what the proof needs. Before its first number a
+# sequence has no last one; nor has it, for some versions of PostgreSQL, to who may not read it.
 _LAST_IDS = """
 SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')), 0),
        coalesce(pg_sequence_last_value(pg_get_serial_sequence('events', 'id')), 0)
+WHERE has_sequence_privilege(pg_get_serial_sequence('outbox', 'id'), 'SELECT, USAGE')
+  AND has_sequence_privilege(pg_get_serial_sequence('events', 'id'), 'SELECT, USAGE')
+"""
+_MISSING_GRANTS = """
+SELECT string_agg(format('GRANT SELECT ON SEQUENCE %s TO %I', name, current_user), '; ')
+FROM unnest(ARRAY[pg_get_serial_sequence('outbox', 'id'), pg_get_serial_sequence('events', 'id')])
+     AS name
+WHERE NOT has_sequence_privilege(name, 'SELECT, USAGE')
 """
 _WRITERS = """
 SELECT coalesce(array_agg(virtualtransaction) FILTER (WHERE relation = 'outbox'::regclass), '{}'),
@@ -81,11 +91,22 @@ def read_frontiers(session: psycopg.Connection) -> tuple[Reading, Reading]:
     """Return a reading of ``outbox`` and one of ``events``.
 
     Raises:
+        psycopg.errors.InsufficientPrivilege: The role may not read the sequences; it names the
+            grants. Without them floor and horizon would stand still, and nobody would know.
         psycopg.Error: The session is lost or a statement failed.
     """
     last_ids = session.execute(_LAST_IDS).fetchone()
+    if last_ids is None:
+        raise _missing_grants(session)
     writers = session.execute(_WRITERS).fetchone()
-    if last_ids is None or writers is None:
+    if writers is None:
         raise psycopg.DataError("an aggregate returned no row")
     outbox, events = zip(last_ids, map(frozenset, writers), strict=True)
     return Reading(*outbox), Reading(*events)
+
+
+def _missing_grants(session: psycopg.Connection) -> psycopg.Error:
+    row = session.execute(_MISSING_GRANTS).fetchone()
+    return errors.InsufficientPrivilege(
+        f"the role may not read the sequences: {row[0] if row and row[0] else 'try again'}"
+    )

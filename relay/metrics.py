@@ -4,8 +4,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from relay.histogram import BatchHistogram
 
-# From a local broker's acknowledgement to a backlog of minutes.
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+# From a local broker's acknowledgement, which is worth a closer look, to a backlog of minutes.
+_MILLISECONDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 35, 50, 75, 100)
+_BUCKETS = (*(each / 1_000 for each in _MILLISECONDS), 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 
 class Metrics:

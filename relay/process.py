@@ -57,14 +57,16 @@ class RelayProcess:
         backoff = Backoff()
         while not self._shutdown.requested:
             began = time.monotonic()
+            why = None
             try:
                 self._serve()
             except psycopg.Error as exc:
-                self._log.warning("session lost", error=describe(exc), kind=type(exc).__name__)
+                why = describe(exc)
+                self._log.warning("session lost", error=why, kind=type(exc).__name__)
             except Exception:  # noqa: BLE001 - see below; the traceback is logged
                 # Whatever it is, the rows are still there: a fresh start beats a dead relay.
                 self._log.exception("term failed")
-            self._leave_office()
+            self._leave_office(why)
             if time.monotonic() - began >= _LASTED_SECONDS:
                 backoff.reset()
             self._shutdown.wait(backoff.next())
@@ -109,14 +111,16 @@ class RelayProcess:
         while not leadership.try_acquire():
             if self._status.role is not Role.STANDBY:
                 self._status.role = Role.STANDBY
+                self._status.publishing = None
                 self._log.info("standing by")
             if self._shutdown.wait(_STANDBY_POLL_SECONDS):
                 return False
         return not self._shutdown.requested
 
-    def _leave_office(self) -> None:
+    def _leave_office(self, why: str | None) -> None:
         self._status.role = Role.STARTING
-        self._status.publishing = None
+        # What ended the term may be what a watcher's session never meets, such as a missing grant.
+        self._status.publishing = why
         self._metrics.leader.set(0)
         # Told by whoever leads; a sum over all relays would count them twice.
         self._metrics.blocked_streams.set(0)

@@ -17,6 +17,7 @@ _REFUSED_OPTIONS = {
     "acks": "the relay deletes what all in-sync replicas acknowledged",
     "request.required.acks": "the relay deletes what all in-sync replicas acknowledged",
     "enable.idempotence": "retries inside the client would break the order",
+    "enable.gapless.guarantee": "one message that Kafka refuses would stop every other",
     "partitioner": "partitions must be those Java clients choose",
     "message.timeout.ms": "a message waits for the broker as long as it takes",
     "delivery.timeout.ms": "a message waits for the broker as long as it takes",

@@ -1,16 +1,21 @@
 """``prune``: remove the history of containers and images that were deleted long enough ago.
 
-A stream is removed whole or not at all, and only if it is over: the last of its events tells that
-its container, or its image, was deleted, so nobody will ever write to it again. A container that
-exists, or has an open run, has no such event and keeps all of its history; so does a stream with
-anything in the outbox, or blocked.
+A stream is removed only if it is over: the last of its events tells that its container, or its
+image, was deleted, so nobody will ever write to it again. A container that exists, or has an open
+run, has no such event and keeps all of its history; so does a stream with anything in the outbox,
+or blocked.
 
-The rows are locked before they are removed and passed over where somebody else holds them, so two
-prunes share the work. A chunk is one short transaction: readers and writers do not wait for it, and
-the horizon, which a writer of the ledger holds up while it is open, moves on between two of them.
+A stream's last event is locked before anything is removed, and passed over where somebody else
+holds it, so two prunes share the work. A chunk is one short transaction: readers and writers do not
+wait for it, and the horizon, which a writer of the ledger holds up while it is open, moves on
+between two of them.
+
+A stream longer than a chunk goes from its oldest event upwards. What is left of it in between, or
+after an interruption, begins with a gap and still ends with its end: a replay never shows what was
+deleted as alive, and the next prune finds it over and removes the rest.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +28,7 @@ from relay.commands.session import command_session, database_errors, only_row
 from relay.settings import DatabaseSettings, read_only
 
 _PAGE = 500
-# About so many events go in one transaction; a stream that is longer is one by itself.
+# At most so many events go in one transaction.
 _CHUNK = 5_000
 
 _IS_PAST = "SELECT %(before)s <= clock_timestamp()"
@@ -38,9 +43,8 @@ ORDER BY recorded_at, id
 LIMIT %(page)s
 """
 
-# The outbox by event: a malformed row there may name another stream than its ledger row does.
 _OVER = """
-SELECT last.stream
+SELECT last.stream, last.event_id
 FROM events AS last
 WHERE last.id = ANY(%(ids)s)
   AND last.type IN ('container.deleted', 'image.deleted')
@@ -50,9 +54,7 @@ WHERE last.id = ANY(%(ids)s)
       WHERE later.stream = last.stream AND later.sequence > last.sequence
   )
   AND NOT EXISTS (SELECT FROM blocked_streams WHERE blocked_streams.stream = last.stream)
-  AND NOT EXISTS (
-      SELECT FROM events AS own JOIN outbox USING (event_id) WHERE own.stream = last.stream
-  )
+  AND NOT EXISTS (SELECT FROM outbox WHERE outbox.stream = last.stream)
 """
 
 _COUNT = f"""
@@ -60,12 +62,25 @@ WITH over AS MATERIALIZED ({_OVER})
 SELECT count(DISTINCT stream), count(*) FROM events JOIN over USING (stream)
 """  # noqa: S608 - composed of constants
 
+# Beginning above what the chunk before removed, so that no chunk walks over its dead rows.
 _REMOVE = f"""
 WITH over AS MATERIALIZED ({_OVER} FOR UPDATE OF last SKIP LOCKED),
+     oldest AS MATERIALIZED (
+         SELECT events.event_id
+         FROM over JOIN events USING (stream)
+         WHERE events.sequence > %(above)s
+         ORDER BY events.sequence
+         LIMIT {_CHUNK}
+     ),
      removed AS (
-         DELETE FROM events USING over WHERE events.stream = over.stream RETURNING events.stream
+         DELETE FROM events USING oldest
+         WHERE events.event_id = oldest.event_id
+         RETURNING events.event_id, events.sequence
      )
-SELECT count(DISTINCT stream), count(*) FROM removed
+SELECT count(*) FILTER (WHERE event_id IN (SELECT event_id FROM over)),
+       count(*),
+       coalesce(max(sequence), 0)
+FROM removed
 """  # noqa: S608 - as above
 
 
@@ -106,10 +121,9 @@ class Prune:
             try:
                 with database_errors():
                     for ids in self._chunks(session):
-                        between_steps()
-                        more_streams, more_events = self._take(session, ids)
-                        streams += more_streams
-                        events += more_events
+                        for more_streams, more_events in self._take(session, ids, between_steps):
+                            streams += more_streams
+                            events += more_events
             except CommandError as exc:
                 exc.add(so_far())
                 raise
@@ -146,9 +160,19 @@ class Prune:
                 return
             after_id, _, after_time = page[-1]
 
-    def _take(self, session: psycopg.Connection, ids: Sequence[int]) -> tuple[int, int]:
-        """Return how many streams and events were removed, or would be."""
-        statement = _COUNT if self.dry_run else _REMOVE
-        taken = session.execute(statement, {"ids": list(ids), "before": self.before})
-        streams, events = only_row(taken)
-        return streams, events
+    def _take(
+        self, session: psycopg.Connection, ids: Sequence[int], between_steps: Callable[[], None]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield, step by step, how many streams and events were removed, or would be."""
+        asked = {"ids": list(ids), "before": self.before}
+        if self.dry_run:
+            between_steps()
+            streams, events = only_row(session.execute(_COUNT, asked))
+            yield streams, events
+            return
+        above, events = 0, _CHUNK
+        while events == _CHUNK:
+            between_steps()
+            removed = session.execute(_REMOVE, {**asked, "above": above})
+            streams, events, above = only_row(removed)
+            yield streams, events

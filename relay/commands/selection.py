@@ -45,8 +45,7 @@ _NEXT = "SELECT min(id) FROM events WHERE id > %(after)s AND id <= %(last)s"
 
 _COUNT = f"""
 SELECT count(*) FILTER (WHERE skipped_at IS NULL),
-       count(*) FILTER (WHERE skipped_at IS NOT NULL),
-       coalesce(array_agg(DISTINCT topic), '{{}}')
+       count(*) FILTER (WHERE skipped_at IS NOT NULL)
 FROM events
 WHERE id BETWEEN %(first)s AND %(last)s AND {_CHOSEN}
 """  # noqa: S608 - as above
@@ -59,10 +58,21 @@ ORDER BY id
 LIMIT {_PAGE}
 """  # noqa: S608 - as above
 
-# Whatever goes there now is live, whether or not it is among the selected.
-_RECENT_TOPICS = """
-SELECT DISTINCT topic FROM (SELECT topic FROM events ORDER BY id DESC LIMIT 10000) AS recent
+# Whatever an event of the ledger ever went to is live, whether or not it is among the selected and
+# however long ago that was. From each topic straight to the next one by the index.
+_TOPICS = """
+WITH RECURSIVE found AS (
+    SELECT min(topic) AS topic FROM events
+    UNION ALL
+    SELECT (SELECT min(events.topic) FROM events WHERE events.topic > found.topic)
+    FROM found
+    WHERE found.topic IS NOT NULL
+)
+SELECT topic FROM found WHERE topic IS NOT NULL
 """
+
+# Recorded, and not yet proven to be in its final place.
+_ABOVE = f"SELECT EXISTS (SELECT FROM events WHERE id > %(horizon)s AND {_CHOSEN})"  # noqa: S608 - as above
 
 
 class LedgerEvent(NamedTuple):
@@ -88,15 +98,24 @@ class Survey:
         horizon: The highest id that was looked at.
         events: How many there are to send.
         skipped: How many an operator left out.
-        topics: Those that the selected events went to, and those that the newest events go to.
+        above: Whether events above the horizon are selected too; looked at only if none is below.
         windows: First and last id of each window with something to send.
     """
 
     horizon: int
     events: int
     skipped: int
-    topics: frozenset[str]
+    above: bool
     windows: tuple[tuple[int, int], ...]
+
+
+def topics_of_ledger(session: psycopg.Connection) -> frozenset[str]:
+    """Return every topic that an event of the ledger is for.
+
+    Raises:
+        psycopg.Error: The session is lost or the statement failed.
+    """
+    return frozenset(topic for (topic,) in session.execute(_TOPICS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +146,6 @@ class Selection:
             psycopg.Error: The session is lost or a statement failed.
         """
         (horizon,) = only_row(session.execute(_HORIZON))
-        topics = {topic for (topic,) in session.execute(_RECENT_TOPICS)}
         after, last = self._bounds(session, horizon)
         events = skipped = 0
         windows = []
@@ -137,12 +155,14 @@ class Selection:
             between_steps()
             after = min(first + _WINDOW_IDS - 1, last)
             window = {"first": first, "last": after}
-            more, left_out, found = only_row(session.execute(_COUNT, {**self._chosen, **window}))
+            more, left_out = only_row(session.execute(_COUNT, {**self._chosen, **window}))
             events, skipped = events + more, skipped + left_out
-            topics.update(found)
             if more:
                 windows.append((first, after))
-        return Survey(horizon, events, skipped, frozenset(topics), tuple(windows))
+        above = False
+        if not events + skipped:
+            (above,) = only_row(session.execute(_ABOVE, {**self._chosen, "horizon": horizon}))
+        return Survey(horizon, events, skipped, above, tuple(windows))
 
     def read(self, session: psycopg.Connection, survey: Survey) -> Iterator[LedgerEvent]:
         """Yield the events to send in the order of the ledger.

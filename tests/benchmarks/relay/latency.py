@@ -9,6 +9,7 @@ it, in the same rounds, the same events sent by a bare client: from ``produce`` 
 import contextlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,6 +18,7 @@ from uuid import UUID
 import psycopg
 import uuid_utils
 from confluent_kafka import Producer
+from prometheus_client.parser import text_string_to_metric_families
 from psycopg.rows import dict_row
 
 from adapters.postgres.ledger import PostgresLedger
@@ -40,12 +42,13 @@ class Latencies:
     """Seconds, one figure an event.
 
     Attributes:
-        relay_mean: Until the acknowledgement, by the relay's own histogram.
+        acknowledged: Until the acknowledgement, by the relay's own histogram of these rounds: how
+            many events took no longer than so many seconds, of each of its buckets.
     """
 
     relay: list[float] = field(default_factory=list)
     produce: list[float] = field(default_factory=list)
-    relay_mean: list[float] = field(default_factory=list)
+    acknowledged: Counter[float] = field(default_factory=Counter)
 
 
 def measure_latency(stage: Stage, batch_size: int, *, seconds: float) -> Latencies:
@@ -62,10 +65,19 @@ def measure_latency(stage: Stage, batch_size: int, *, seconds: float) -> Latenci
             stage.say(f"latency, round {number} of {_ROUNDS}: {_EVENTS_A_SECOND} events a second")
             latencies.produce += _trickle(stage, batch_size, send, containers, events // 2)
             latencies.relay += _trickle(stage, batch_size, record, containers, events)
-        seen = relay.metric("relay_commit_to_ack_seconds_count")
-        latencies.relay_mean.append(relay.metric("relay_commit_to_ack_seconds_sum") / seen)
+        latencies.acknowledged.update(_acknowledged(relay.get("/metrics")[1]))
         relay.terminate()
     return latencies
+
+
+def _acknowledged(metrics: str) -> dict[float, int]:
+    """Return the cumulative buckets of the relay's histogram of commit to acknowledgement."""
+    return {
+        float(sample.labels["le"]): int(sample.value)
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if sample.name == "relay_commit_to_ack_seconds_bucket"
+    }
 
 
 def _trickle(

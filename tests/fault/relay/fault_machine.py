@@ -1,27 +1,38 @@
 """Any sequence of faults, while writers write: a state machine for Hypothesis.
 
 Each example has a database, a topic and a consumer of its own, writers that never pause, and two
-relays. A fault may fall into the middle of another. At the end everything is healed, and the
-consumer is held against the ledger.
+relays. A fault may fall into the middle of another. At the end everything is healed, every stream
+that waits for an operator is released, and the consumer is held against the ledger.
 """
 
 import random
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from entrypoints.dev.kafka import Broker
+from entrypoints.dev.postgres import Postgres
+from relay.commands.errors import Refused
+from relay.commands.release import Release
 from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.following_consumer import FollowingConsumer
+from tests.fault.relay.ledger import blocked_streams
+from tests.fault.relay.recording import prepare_streams, write
 from tests.fault.relay.sessions import EVERYBODY, LEADER, WAKEUP, WATCHER, WRITER, end_sessions
+from tests.fault.relay.topics import create_topic, delete_topic, limit_messages
 from tests.fault.relay.writers import Writers
+from tests.integration.relay.harness import count, wait_until
 from tests.integration.relay.relay_process import RelayUnderTest
 
 _PER_SECOND = 800
+# What the topic takes until an operator mends it, and an event that is beyond.
+_LIMIT_BYTES, _TOO_LARGE_BYTES, _MENDED_BYTES = 100_000, 150_000, 1_000_000
+# Streams beyond those of the writers.
+_FIRST_POISONED = 10_001
 _PLACES = st.sampled_from([0, 1])
 
 
@@ -30,6 +41,7 @@ class Stage:
     """What all examples share, and what they add up to."""
 
     broker: Broker
+    server: Postgres
     new_database: Callable[[], str]
     start_relay: Callable[..., RelayUnderTest]
     rng: random.Random
@@ -50,6 +62,8 @@ class FaultMachine(RuleBasedStateMachine):
         self._topic = f"lifecycle-{uuid.uuid4()}"
         self._open = ExitStack()
         self._frozen = False
+        self._poisoned = 0
+        create_topic(self._broker, self._topic, max_message_bytes=_LIMIT_BYTES)
         self._consumer = self._open.enter_context(
             FollowingConsumer(self._broker.bootstrap_servers, self._topic)
         )
@@ -115,6 +129,45 @@ class FaultMachine(RuleBasedStateMachine):
         self._broker.thaw()
         self._frozen = False
 
+    @rule()
+    def write_what_the_topic_refuses(self) -> None:
+        """Two events of a stream: the first too large, and one behind it."""
+        self._fault("poison")
+        aggregate = _FIRST_POISONED + self._poisoned
+        self._poisoned += 1
+        prepare_streams(self._database, 1, first=aggregate)
+        write(self._database, self._topic, aggregate, padding=_TOO_LARGE_BYTES)
+        write(self._database, self._topic, aggregate)
+
+    @precondition(lambda self: self._poisoned and self._broker.running and not self._frozen)
+    @rule()
+    def mend_the_topic_and_release(self) -> None:
+        self._fault("release")
+        limit_messages(self._broker, self._topic, _MENDED_BYTES)
+        self._release()
+
+    @precondition(lambda self: self._broker.running and not self._frozen)
+    @rule()
+    def make_the_topic_anew(self) -> None:
+        """What Kafka deletes with it is no loss of the relay's: the consumer has read it before.
+
+        Of what is in the topic once both relays are dead everything acknowledged is there; what
+        comes later was acknowledged to nobody.
+        """
+        self._fault("topic made anew")
+        for relay in self._relays:
+            relay.kill()
+        self._consumer.catch_up(RECOVERY_SECONDS)
+        delete_topic(self._broker, self._topic)
+        self._consumer.topic_is_gone()
+        create_topic(self._broker, self._topic, max_message_bytes=_LIMIT_BYTES)
+        self._relays = [self._start_relay(), self._start_relay()]
+
+    @rule(crash=st.booleans())
+    def restart_the_database(self, *, crash: bool) -> None:
+        self._fault("database crashed" if crash else "database restarted")
+        self._stage.server.restart(crash=crash)
+
     @invariant()
     def the_consumer_sees_no_gap(self) -> None:
         assert self._consumer.fault is None, self._consumer.fault
@@ -123,6 +176,8 @@ class FaultMachine(RuleBasedStateMachine):
         with self._open:
             self._heal()
             self._writers.stop()
+            # One that was judged before the topic was mended is blocked only afterwards.
+            wait_until(self._everything_is_published, "nothing is pending", RECOVERY_SECONDS)
             events = self._consumer.expect_ledger(self._database, RECOVERY_SECONDS)
             self._stage.examples += 1
             self._stage.events += events
@@ -134,6 +189,16 @@ class FaultMachine(RuleBasedStateMachine):
             self._broker.start()
         for relay in self._relays:
             relay.resume()
+        limit_messages(self._broker, self._topic, _MENDED_BYTES)
+
+    def _everything_is_published(self) -> bool:
+        self._release()
+        return count(self._database, "outbox") == 0
+
+    def _release(self) -> None:
+        for stream in blocked_streams(self._database):
+            with suppress(Refused):
+                Release(stream).run({"DATABASE_URL": self._database})
 
     def _fault(self, name: str) -> None:
         self._stage.faults.append(name)

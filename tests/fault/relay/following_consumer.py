@@ -1,20 +1,19 @@
 """A consumer as the contract asks for: next sequence = apply, lower = drop, higher = a gap.
 
 It reads every partition by manual assignment, so no group is rebalanced when the broker restarts,
-and it takes nothing on trust: a dropped message must be the very one that was applied, and an
-offset that the broker no longer has is a fault.
+and it takes nothing on trust: a dropped message must be the very one that was applied, value, key
+and headers, and an offset that the broker no longer has is a fault.
 """
 
-import hashlib
 import json
 import threading
 import uuid
 from collections import defaultdict
-from typing import Self
+from typing import Self, cast
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from tests.fault.relay.ledger import recorded, wait_until_published
+from tests.fault.relay.ledger import entry_of, recorded, wait_until_published
 from tests.integration.relay.harness import wait_until
 
 # While a broker or a topic is away; everything else is a fault.
@@ -45,6 +44,7 @@ class FollowingConsumer(threading.Thread):
         self._ended = threading.Event()
         self._start_over = threading.Event()
         self._applied: dict[str, list[str]] = defaultdict(list)
+        self._event_ids: set[str] = set()
         self._offsets: dict[int, int] = {}
         self.fault: str | None = None
         self.duplicates = 0
@@ -62,9 +62,15 @@ class FollowingConsumer(threading.Thread):
         """Return the sequence that was applied last of a stream, 0 before the first."""
         return len(self._applied.get(stream, ()))
 
+    def has_applied(self, event_id: str) -> bool:
+        """Return whether the event is among those that were applied."""
+        return event_id in self._event_ids
+
     def topic_is_gone(self) -> None:
         """Read from the beginning again: the topic was deleted, and will be made anew."""
         self._start_over.set()
+        # From now on nothing that it says of its place is of the topic that is gone.
+        wait_until(lambda: self.fault or not self._start_over.is_set(), "it starts over")
 
     def wait_for(self, events: int, seconds: float) -> None:
         """Wait until this many events were applied, duplicates not counted."""
@@ -74,7 +80,7 @@ class FollowingConsumer(threading.Thread):
     def expect_ledger(self, database: str, seconds: float) -> int:
         """Hold what was applied against the ledger, whose writers have ended.
 
-        Every stream gapless from 1, ascending, byte for byte as recorded, and none missing.
+        Every stream gapless from 1, ascending, none missing; value, key and headers as recorded.
 
         Args:
             database: Its URL.
@@ -95,19 +101,13 @@ class FollowingConsumer(threading.Thread):
         assert self._applied.keys() == expected.keys()
         wait_until_published(database, seconds)
         # Whatever was sent twice lies behind; it must be of the kind that is dropped.
-        self._read_to_the_end(seconds)
+        self.catch_up(seconds)
         assert self.fault is None, self.fault
         assert self.applied == total
         return total
 
-    def run(self) -> None:
-        try:
-            while not self._ended.is_set():
-                self._read_from_beginning()
-        except Exception as exc:  # noqa: BLE001 - told to the test, which runs in another thread
-            self.fault = f"the consumer failed: {exc!r}"
-
-    def _read_to_the_end(self, seconds: float) -> None:
+    def catch_up(self, seconds: float) -> None:
+        """Wait until everything is read that is in the topic now."""
         client = self._client()
         ends: dict[int, int] = {}
 
@@ -125,6 +125,13 @@ class FollowingConsumer(threading.Thread):
             "the consumer is at the end",
             seconds,
         )
+
+    def run(self) -> None:
+        try:
+            while not self._ended.is_set():
+                self._read_from_beginning()
+        except Exception as exc:  # noqa: BLE001 - told to the test, which runs in another thread
+            self.fault = f"the consumer failed: {exc!r}"
 
     def _ends(self, client: Consumer) -> dict[int, int]:
         """Return the end of each partition; nothing while one of them has no leader."""
@@ -150,8 +157,8 @@ class FollowingConsumer(threading.Thread):
 
     def _read_from_beginning(self) -> None:
         consumer = self._client()
-        self._start_over.clear()
         self._offsets.clear()
+        self._start_over.clear()
         try:
             partitions: list[TopicPartition] = []
             while not partitions:
@@ -181,11 +188,16 @@ class FollowingConsumer(threading.Thread):
         self._offsets[message.partition() or 0] = (message.offset() or 0) + 1
         value = message.value() or b""
         body = json.loads(value)
-        stream, sequence = body["stream"], body["sequence"]
-        entry = f"{body['event_id']} {hashlib.md5(value).hexdigest()}"
+        pairs = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+        headers = [(name, _text(header)) for name, header in pairs]
+        # The service's own events name their stream in a header alone.
+        stream = str(body.get("stream") or dict(headers)["ce_subject"])
+        sequence = body["sequence"]
+        entry = entry_of(body["event_id"], value, _text(message.key()), headers)
         applied = self._applied[stream]
         if sequence == len(applied) + 1:
             applied.append(entry)
+            self._event_ids.add(body["event_id"])
             self.applied += 1
         elif sequence > len(applied) + 1:
             self._complain(f"gap: {stream} goes from {len(applied)} to {sequence}")
@@ -204,3 +216,7 @@ class FollowingConsumer(threading.Thread):
             if self.last_of(stream) < len(entries)
         }
         return str(dict(list(behind.items())[:5]))
+
+
+def _text(data: str | bytes | None) -> str | None:
+    return data.decode() if isinstance(data, bytes) else data

@@ -1,10 +1,14 @@
 """A proxy in front of a broker with a gate in each direction: for events, and for the answers.
 
-Only what produces is held up, request by request; metadata and everything else goes through. So a
-test decides what the broker has seen of several requests in flight, and when the client learns of
-it. Requests are told apart by Kafka's framing: four bytes of length, two that say which kind.
+Only what produces is held up, request by request and answer by answer; metadata and everything else
+goes through, before or behind it. So a test decides what the broker has seen of several requests in
+flight, and when the client learns of it.
+
+They are told apart by Kafka's framing. A message is four bytes of length, then of a request two
+that say which kind, two of its version and four of a number that its answer begins with.
 """
 
+import contextlib
 import socket
 import threading
 from collections import deque
@@ -14,7 +18,8 @@ from tests.fault.relay.proxy import Proxy
 _PRODUCE = 0
 _LENGTH_BYTES = 4
 _KIND = slice(4, 6)
-_CHUNK_BYTES = 65_536
+_NUMBER = slice(8, 12)
+_NUMBER_IN_ANSWER = slice(4, 8)
 
 Held = tuple[socket.socket, bytes]
 
@@ -28,8 +33,8 @@ class GatedProxy(Proxy):
         self._requests_held = self._answers_held = False
         self._requests: deque[Held] = deque()
         self._answers: deque[Held] = deque()
-        # Towards the client, of the connections that something was held on.
-        self._producing: set[int] = set()
+        # Of requests that produce and are not answered: the connection and the number.
+        self._producing: set[tuple[socket.socket, bytes]] = set()
 
     @property
     def held(self) -> int:
@@ -38,7 +43,7 @@ class GatedProxy(Proxy):
 
     @property
     def answers(self) -> int:
-        """How many pieces of answers wait at the gate; an answer is one piece at least."""
+        """How many answers wait at the gate."""
         return len(self._answers)
 
     def hold(self) -> None:
@@ -69,30 +74,35 @@ class GatedProxy(Proxy):
     def pass_requests(self, client: socket.socket, server: socket.socket) -> None:
         while frame := _frame(client):
             with self._lock:
-                producing = int.from_bytes(frame[_KIND]) == _PRODUCE
-                if producing:
-                    self._producing.add(client.fileno())
-                if self._requests_held and (producing or client.fileno() in self._producing):
-                    self._requests.append((server, frame))
-                    continue
-            server.sendall(frame)
+                if int.from_bytes(frame[_KIND]) == _PRODUCE:
+                    self._producing.add((client, frame[_NUMBER]))
+                    if self._requests_held:
+                        self._requests.append((server, frame))
+                        continue
+                # Within the lock: what a test lets through must not fall into the middle of it.
+                server.sendall(frame)
 
     def pass_answers(self, server: socket.socket, client: socket.socket) -> None:
-        while data := server.recv(_CHUNK_BYTES):
+        while frame := _frame(server):
+            answered = (client, frame[_NUMBER_IN_ANSWER])
             with self._lock:
-                if self._answers_held and client.fileno() in self._producing:
-                    self._answers.append((client, data))
-                    continue
-            client.sendall(data)
+                if answered in self._producing:
+                    self._producing.remove(answered)
+                    if self._answers_held:
+                        self._answers.append((client, frame))
+                        continue
+                client.sendall(frame)
 
     @staticmethod
     def _send(waiting: deque[Held]) -> None:
         sink, data = waiting.popleft()
-        sink.sendall(data)
+        # What waited for an end that is gone is lost with it.
+        with contextlib.suppress(OSError):
+            sink.sendall(data)
 
 
 def _frame(source: socket.socket) -> bytes:
-    """Return one request with its length before it; nothing at the end of the connection."""
+    """Return one message with its length before it; nothing at the end of the connection."""
     length = _exactly(source, _LENGTH_BYTES)
     return length + _exactly(source, int.from_bytes(length)) if length else b""
 

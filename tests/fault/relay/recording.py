@@ -49,7 +49,9 @@ WITH made AS MATERIALIZED (
            convert_to(json_build_object(
                'event_id', event_id, 'stream', stream, 'sequence', sequence
            )::text, 'UTF8'),
-           '[]', now()
+           jsonb_build_array(
+               jsonb_build_array('ce_specversion', '1.0'), jsonb_build_array('ce_id', event_id)
+           ), now()
     FROM made
 )
 INSERT INTO outbox (event_id, topic, key, stream, sequence, bucket)

@@ -5,32 +5,49 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from entrypoints.dev.kafka import Broker
+from relay.failpoints import Failpoint
 from tests.fault.conftest import Note
 from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
-from tests.integration.relay.harness import count
+from tests.fault.relay.gated_proxy import GatedProxy
+from tests.fault.relay.recording import prepare_streams, write_many
+from tests.fault.relay.topics import create_topic
+from tests.integration.relay.harness import count, wait_until
 
+# Streams beyond those of the writers, and of each more than one event: a backlog of many batches,
+# of which the first ones have one event a stream.
+_STREAMS, _FIRST = 400, 1_001
+_BATCH = 50
 _TURN = 4
 
 
-@pytest.mark.parametrize(
-    "failpoint", ["before-fetch", "after-fetch", "mid-produce", "after-acks", "after-delete"]
-)
+@pytest.mark.parametrize("failpoint", Failpoint)
 def test_a_relay_killed_there_under_load_loses_nothing(
-    failpoint: str,
+    failpoint: Failpoint,
     database: str,
+    topic: str,
+    mortal_broker: Broker,
     consumer: FollowingConsumer,
     start_relay: StartRelay,
     start_writers: StartWriters,
     note: Note,
 ) -> None:
+    create_topic(mortal_broker, topic)
+    prepare_streams(database, _STREAMS, first=_FIRST)
+    write_many(database, topic, _STREAMS, 2, first=_FIRST)
+    backlog = _pending(database)
     with start_writers() as writers:
-        killed = start_relay(RELAY_FAILPOINTS=f"{failpoint}=kill@{_TURN}", RELAY_BATCH_SIZE="50")
+        killed = start_relay(
+            RELAY_FAILPOINTS=f"{failpoint}=kill@{_TURN}", RELAY_BATCH_SIZE=str(_BATCH)
+        )
         killed.wait_until_killed()
+        left = _pending(database) & backlog
+        _expect_state(failpoint, backlog, left, consumer)
         writers.wait_for_more(200)
         start_relay()
         writers.wait_for_more(200)
@@ -38,6 +55,38 @@ def test_a_relay_killed_there_under_load_loses_nothing(
     events = consumer.expect_ledger(database, RECOVERY_SECONDS)
 
     note(f"{events} events, 0 lost, {consumer.duplicates} duplicates")
+    assert consumer.duplicates > 0 or failpoint is not Failpoint.AFTER_ACKS
+
+
+def test_a_relay_killed_with_a_batch_on_its_way_and_half_of_the_next_handed_over_loses_nothing(
+    database: str,
+    topic: str,
+    mortal_broker: Broker,
+    gates: GatedProxy,
+    consumer: FollowingConsumer,
+    start_relay: StartRelay,
+) -> None:
+    create_topic(mortal_broker, topic)
+    prepare_streams(database, 2 * _BATCH)
+    killed = start_relay(
+        RELAY_FAILPOINTS="mid-produce=kill@2", KAFKA_BOOTSTRAP_SERVERS=gates.address
+    )
+    wait_until(killed.ready, "the relay is ready")
+    gates.hold()
+    write_many(database, topic, _BATCH, 2)
+    wait_until(lambda: gates.held, "a batch is on its way")
+    # All of other streams: half of them are handed over when the failpoint is reached.
+    write_many(database, topic, _BATCH, 2, first=_BATCH + 1)
+    killed.wait_until_killed()
+    held, pending, arrived = gates.held, len(_pending(database)), consumer.applied
+    gates.open_for_requests()
+    gates.open_for_answers()
+
+    start_relay()
+    events = consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    assert held > 0
+    assert (pending, arrived) == (events, 0)
 
 
 def test_what_was_acknowledged_and_not_deleted_is_sent_twice_and_applied_once(
@@ -80,3 +129,28 @@ def test_an_unknown_failpoint_is_one_line_and_exit_code_2(mortal_broker: Broker)
     assert ended.returncode == 2
     assert ended.stderr.startswith("relay: RELAY_FAILPOINTS: ")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def _expect_state(
+    failpoint: Failpoint, backlog: set[str], left: set[str], consumer: FollowingConsumer
+) -> None:
+    """Hold that a relay with a backlog died in the state that the failpoint is named for."""
+    match failpoint:
+        case Failpoint.BEFORE_FETCH:
+            # What could be sent is what was fetched in the turns before.
+            assert len(left) >= len(backlog) - (_TURN - 1) * _BATCH
+        case Failpoint.AFTER_FETCH | Failpoint.MID_PRODUCE:
+            assert len(left) >= len(backlog) - _TURN * _BATCH
+        case Failpoint.AFTER_ACKS:
+            wait_until(
+                lambda: any(map(consumer.has_applied, left)), "what is pending is in Kafka too"
+            )
+        case Failpoint.AFTER_DELETE:
+            gone = backlog - left
+            assert gone
+            wait_until(lambda: all(map(consumer.has_applied, gone)), "what is gone is in Kafka")
+
+
+def _pending(database: str) -> set[str]:
+    with psycopg.connect(database) as reader:
+        return {id_ for (id_,) in reader.execute("SELECT event_id::text FROM outbox")}

@@ -13,15 +13,14 @@ from tests.fault.conftest import Note
 from tests.fault.lengths import LONG, RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
-from tests.integration.relay.harness import wait_until
-from tests.integration.relay.relay_process import RelayUnderTest
 
 pytestmark = pytest.mark.broker
 
 _EVENTS = 100_000 if LONG else 10_000
 # Slow enough that the run lasts for many lives of the relay.
 _PER_SECOND = 700 if LONG else 1_000
-_LIFE_SECONDS = (1.0, 5.0) if LONG else (0.5, 2.0)
+# How many events more than those that wait for it a relay lives for: at that pace, some seconds.
+_LIFE_EVENTS = (700, 3_500) if LONG else (200, 1_000)
 _BROKER_RESTARTS = 2
 
 
@@ -38,7 +37,9 @@ def test_a_relay_killed_again_and_again_and_a_broker_restarted_twice_lose_nothin
     relay = start_relay()
     with start_writers(writers=8, streams=200, events=_EVENTS, per_second=_PER_SECOND) as writers:
         while writers.committed < _EVENTS or restarts < _BROKER_RESTARTS:
-            _live(relay, rng.uniform(*_LIFE_SECONDS))
+            relay.wait_for("leading")
+            dies_at = min(writers.committed + rng.randint(*_LIFE_EVENTS), _EVENTS)
+            consumer.wait_for(dies_at, RECOVERY_SECONDS)
             relay.kill()
             kills += 1
             due = writers.committed * (_BROKER_RESTARTS + 1) >= _EVENTS * (restarts + 1)
@@ -59,10 +60,3 @@ def test_a_relay_killed_again_and_again_and_a_broker_restarted_twice_lose_nothin
     )
     assert events == _EVENTS
     assert restarts == _BROKER_RESTARTS
-
-
-def _live(relay: RelayUnderTest, seconds: float) -> None:
-    """Let the relay lead for a while; how long was drawn from the run's seed."""
-    relay.wait_for("leading")
-    dies_at = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= dies_at, "its time is over", seconds + 30)

@@ -40,6 +40,14 @@ SELECT gen_random_uuid(), 'container/' || number, step,
        '2026-01-01T00:00:00Z'::timestamptz + make_interval(secs => number)
 FROM generate_series(1, %(streams)s) AS number, generate_series(1, 10) AS step
 """
+_LONG = """
+INSERT INTO events (event_id, stream, sequence, type, user_id, image_id, container_id, topic, key,
+                    payload, headers, occurred_at, recorded_at)
+SELECT gen_random_uuid(), 'container/1', step,
+       CASE step WHEN %(length)s THEN 'container.deleted' ELSE 'container.started' END,
+       'user-1', 1, 1, 'live', '1', '', '[]', now(), '2026-01-01T00:00:00Z'
+FROM generate_series(1, %(length)s) AS step
+"""
 
 
 def life(container: int, *types: str, last_at: datetime = LONG_AGO) -> list[Row]:
@@ -57,6 +65,12 @@ def life(container: int, *types: str, last_at: datetime = LONG_AGO) -> list[Row]
 
 def over(container: int, last_at: datetime = LONG_AGO) -> list[Row]:
     return life(container, "created", "started", "stopped", "deleted", last_at=last_at)
+
+
+_LONG_STREAM = [
+    *(Row(1, number, recorded_at=LONG_AGO) for number in range(1, 6_001)),
+    Row(1, 6_001, "container.deleted", recorded_at=LONG_AGO),
+]
 
 
 def ids(rows: Sequence[Row]) -> set[str]:
@@ -146,14 +160,43 @@ def test_many_streams_go_in_chunks_and_the_dry_run_counts_the_same(database: str
     assert event_ids(database) == ids(kept)
 
 
-def test_a_stream_longer_than_a_chunk_goes_in_one_piece(database: str) -> None:
-    rows = [*(Row(1, number, recorded_at=LONG_AGO) for number in range(1, 6_001))]
-    rows.append(Row(1, 6_001, "container.deleted", recorded_at=LONG_AGO))
-    record(database, *rows, *over(2))
+def test_a_stream_longer_than_a_chunk_goes_from_its_oldest_event_upwards(database: str) -> None:
+    """No statement grows with it; what an interruption leaves still tells that it is over."""
+    record(database, *_LONG_STREAM, *over(2, last_at=LONG_AGO + timedelta(hours=1)))
 
+    with psycopg.connect(database) as gate:
+        gate.execute("LOCK TABLE blocked_streams IN ACCESS EXCLUSIVE MODE")
+        process = start_command("prune", "--before", BEFORE, environment={"DATABASE_URL": database})
+        wait_until(lambda: waiting_for_a_lock(database) == 1, "the first chunk waits")
+        process.send_signal(signal.SIGINT)
+        gate.rollback()
+    interrupted = finished(process)
+    left = event_ids(database)
+    dry = prune(database, "--dry-run")
     ended = prune(database)
 
-    assert (ended.values["streams"], ended.values["events"]) == ("2", "6005")
+    assert interrupted.code == 130
+    assert interrupted.err.endswith("; 0 streams with 5000 events removed so far\n")
+    assert left >= ids(_LONG_STREAM[5_000:])
+    assert not left & ids(_LONG_STREAM[:5_000])
+    assert dry.out.startswith("would prune streams=2 events=1005 ")
+    assert ended.out.startswith("pruned streams=2 events=1005 ")
+    assert event_ids(database) == set()
+
+
+def test_a_stream_of_many_chunks_is_counted_once(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(_LONG, {"length": 20_000})
+    kept = life(2, "created", "started")
+    record(database, *kept)
+
+    dry = prune(database, "--dry-run")
+    ended = prune(database)
+
+    assert dry.out.startswith("would prune streams=1 events=20000 ")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("pruned streams=1 events=20000 ")
+    assert event_ids(database) == ids(kept)
 
 
 def test_streams_raised_after_a_restored_backup_are_pruned_too(database: str) -> None:

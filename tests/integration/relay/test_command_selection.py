@@ -7,11 +7,19 @@ import pytest
 
 from relay.commands import selection
 from relay.commands.errors import Interrupted
-from relay.commands.selection import Selection
+from relay.commands.selection import Selection, topics_of_ledger
 from relay.commands.session import command_session
 from tests.integration.relay.command_harness import Row, record
 
 _RAISE_IDS = "SELECT setval(pg_get_serial_sequence('events', 'id'), %(id)s)"
+
+_MANY_LATER = """
+INSERT INTO events (event_id, stream, sequence, type, user_id, image_id, container_id, topic, key,
+                    payload, headers, occurred_at)
+SELECT gen_random_uuid(), 'container/2', step, 'container.started', 'user-1', 1, 2, 'containers',
+       '1', '', '[]', now()
+FROM generate_series(1, %(events)s) AS step
+"""
 
 
 @pytest.fixture
@@ -63,7 +71,24 @@ def test_bounds_that_take_too_long_are_done_without(
 def test_an_empty_ledger_has_nothing_to_send(session: psycopg.Connection) -> None:
     survey = Selection(user="user-1").survey(session, nothing)
 
-    assert (survey.events, survey.skipped, survey.windows, survey.topics) == (0, 0, (), frozenset())
+    assert (survey.events, survey.skipped, survey.windows, survey.above) == (0, 0, (), False)
+    assert topics_of_ledger(session) == frozenset()
+
+
+def test_every_topic_of_the_ledger_is_known_however_long_ago_it_was_used(
+    database: str, session: psycopg.Connection
+) -> None:
+    record(database, Row(None, 1, "image.ready", topic="images"), Row(1, 1, topic="before"))
+    with psycopg.connect(database) as connection:
+        connection.execute(_MANY_LATER, {"events": 20_000})
+    session.execute("ANALYZE events")
+
+    topics = topics_of_ledger(session)
+    plan = "\n".join(line for (line,) in session.execute(f"EXPLAIN {selection._TOPICS}".encode()))
+
+    assert topics == {"images", "before", "containers"}
+    # One look-up a topic, whatever the length of the ledger.
+    assert "Seq Scan" not in plan, plan
 
 
 def test_a_walk_can_be_ended_between_two_windows(

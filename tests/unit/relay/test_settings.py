@@ -104,6 +104,7 @@ def test_client_options_are_passed_through() -> None:
         "acks",
         "request.required.acks",
         "enable.idempotence",
+        "enable.gapless.guarantee",
         "partitioner",
         "message.timeout.ms",
         "delivery.timeout.ms",
