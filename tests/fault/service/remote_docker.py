@@ -50,13 +50,15 @@ class DockerServer:
     def _serve(self, client: Connection) -> None:
         with client, contextlib.suppress(EOFError, ConnectionError):
             while True:
-                name, arguments = client.recv()
-                client.send(self._answer(name, arguments))
+                name, arguments, named = client.recv()
+                client.send(self._answer(name, arguments, named))
 
-    def _answer(self, name: str, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+    def _answer(
+        self, name: str, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[bool, Any]:
         try:
             found = getattr(self.docker, name)
-            return True, found if name in _ATTRIBUTES else found(*arguments)
+            return True, found if name in _ATTRIBUTES else found(*arguments, **named)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the caller raises it
             return False, exc
 
@@ -69,11 +71,11 @@ class _RemoteDocker:
     def __getattr__(self, name: str) -> Any:
         if name in _ATTRIBUTES:
             return self._ask(name)
-        return lambda *arguments: self._ask(name, *arguments)
+        return lambda *arguments, **named: self._ask(name, *arguments, **named)
 
-    def _ask(self, name: str, *arguments: Any) -> Any:
+    def _ask(self, name: str, *arguments: Any, **named: Any) -> Any:
         with self._lock:
-            self._connection.send((name, arguments))
+            self._connection.send((name, arguments, named))
             answered, result = self._connection.recv()
         if not answered:
             raise result
