@@ -27,7 +27,7 @@ def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shim:
             installation_id="test",
             publish_host_ip="127.0.0.1",
             scratch=tmp_path / "scratch",
-            limits=CallLimits(*(LIMIT,) * 6),
+            limits=CallLimits(*(LIMIT,) * 7),
         )
 
     return make
