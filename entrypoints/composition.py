@@ -29,8 +29,10 @@ from adapters.volume.context_store import VolumeContextStore
 from adapters.wire.events import EventEncoder
 from application.bring_up_container import BringUpContainer
 from application.change_container import ChangeContainerHandler
+from application.change_image import ChangeImageHandler
 from application.create_containers import CreateContainersHandler
 from application.delete_image import DeleteImageHandler
+from application.keep_instances import KeepInstances
 from application.keep_leases import KeepLeases
 from application.leases import Work
 from application.pass_over_engine import PassOverEngine
@@ -45,6 +47,7 @@ from entrypoints.worker.dispatcher import Dispatcher
 from entrypoints.worker.engine_events import EngineEvents
 from entrypoints.worker.engine_monitor import EngineAddress, EngineMonitor
 from entrypoints.worker.engine_passes import EnginePasses
+from entrypoints.worker.instance_keeper import InstanceKeeper
 from entrypoints.worker.scratch_folder import ScratchFolder
 from entrypoints.worker.setbacks import note_setback
 
@@ -108,6 +111,12 @@ class Api(Storage):
         Storage.transactions,
         extractor,
         Storage.store,
+        providers.Object(utc_now),
+        Storage.settings.provided.ceiling,
+    )
+    change_image = providers.Singleton(
+        ChangeImageHandler,
+        Storage.transactions,
         providers.Object(utc_now),
         Storage.settings.provided.ceiling,
     )
@@ -203,6 +212,17 @@ class Worker(Storage):
     leases = providers.Singleton(
         KeepLeases, Storage.transactions, lease_seconds=Storage.settings.provided.lease_seconds
     )
+    instances = providers.Singleton(
+        InstanceKeeper,
+        providers.Singleton(
+            KeepInstances,
+            Storage.transactions,
+            providers.Object(utc_now),
+            providers.Object(uuid4),
+            Storage.settings.provided.restart_backoff,
+        ),
+        providers.Object(time.monotonic),
+    )
     dispatcher = providers.Singleton(
         Dispatcher,
         reconcile,
@@ -213,6 +233,7 @@ class Worker(Storage):
         monitor,
         prober,
         providers.Callable(_limits, Storage.settings),
+        keep_instances=instances.provided.take_turn,
         probe_host=Storage.settings.provided.probe_address,
         startup_timeout_seconds=Storage.settings.provided.startup_timeout_seconds,
         lease_seconds=Storage.settings.provided.lease_seconds,
