@@ -1,4 +1,8 @@
-"""Record what was verified in Docker: one transaction, fenced by the lease that led to it."""
+"""Record what was verified in Docker: one transaction, fenced by the lease that led to it.
+
+What comes up, ends or fails may be an instance that min_instances made: its image learns of it in
+the same transaction, and is locked first.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from application.leases import Lease, Settlement
 from application.ports import Clock
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.container import Container
+from domain.container_status import ContainerStatus
 from domain.events import Cause
 from domain.observation import Observation
 from domain.restart_policy import RestartBackoff
@@ -43,10 +48,12 @@ class ContainerOutcomes:
         self._backoff = backoff or RestartBackoff()
 
     def running(self, seen: Observation) -> None:
-        self._settle(lambda container, now: container.record_running(seen, now))
+        self._settle_instance(lambda container, now: container.record_running(seen, now))
 
     def exited(self, seen: Observation) -> None:
-        self._settle(lambda container, now: container.record_exited(seen, now, self._backoff))
+        self._settle_instance(
+            lambda container, now: container.record_exited(seen, now, self._backoff)
+        )
 
     def last_words(self, seen: Observation, logs: str) -> None:
         """Add what it wrote to an end that is recorded; nothing rests on it, so without a lease."""
@@ -62,14 +69,14 @@ class ContainerOutcomes:
         )
 
     def failed_start(self, reason: str, logs: str, seen: Observation) -> None:
-        self._settle(
+        self._settle_instance(
             lambda container, now: container.record_failed_start(
                 reason, logs, seen, now, self._backoff
             )
         )
 
     def failed(self, reason: str, logs: str, seen: Observation | None) -> None:
-        self._settle(
+        self._settle_instance(
             lambda container, now: container.record_failed(reason, logs, seen, now),
             frees_port=True,
         )
@@ -152,6 +159,16 @@ class ContainerOutcomes:
     def _settle(self, change: Change, *, frees_port: bool = False) -> None:
         self._transactions.run(lambda uow: self._record(uow, change, frees_port=frees_port))
 
+    def _settle_instance(self, change: Change, *, frees_port: bool = False) -> None:
+        def work(uow: UnitOfWork) -> None:
+            image = uow.images.lock(self._lease.image_id)
+            was, container = self._record(uow, change, frees_port=frees_port)
+            learned = image.replenishment.learned(container, was, uow.now(), self._backoff)
+            if image.note_replenishment(learned):
+                uow.images.save(image)
+
+        self._transactions.run(work)
+
     def _vanish(self, uow: UnitOfWork) -> None:
         if uow.containers.is_missing(self._lease.id):
             self._record(
@@ -164,13 +181,18 @@ class ContainerOutcomes:
         uow.engines.request_pass(container.spec.engine_id)
         uow.leases.settle(self._lease, Settlement.again(LISTED_AGAIN_SECONDS))
 
-    def _record(self, uow: UnitOfWork, change: Change, *, frees_port: bool) -> None:
+    def _record(
+        self, uow: UnitOfWork, change: Change, *, frees_port: bool
+    ) -> tuple[ContainerStatus, Container]:
+        """Record a change; returns the status before it, and the container after it."""
         container, now = self._lock(uow), self._clock()
+        was = container.status
         change(container, now)
         uow.containers.save(container)
         if frees_port:
             uow.host_ports.release(container.id, PORT_COOL_DOWN_SECONDS)
         uow.leases.settle(self._lease, self._settlement(container, now))
+        return was, container
 
     def _settlement(self, container: Container, now: datetime) -> Settlement:
         """Tell whether what was claimed is now so, and whether anything is left to be done.

@@ -6,17 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from application.add_container import add_container, places_in
 from application.errors import NotFound
 from application.ports import Clock
 from application.unit_of_work import TransactionRunner, UnitOfWork
-from domain.build import Build
-from domain.container import Container
-from domain.container_spec import ContainerSpec
-from domain.errors import ImageNotUsable, InvalidValue
+from domain.errors import InvalidValue
 from domain.events import Cause
-from domain.image import Image
 from domain.limits import MAX_INSTANCES
-from domain.names import checked_container_name, checked_env, sanitised_container_name
+from domain.names import checked_container_name, checked_env
 from domain.wish import Wish
 
 
@@ -76,43 +73,8 @@ class CreateContainersHandler:
         image = uow.images.lock(command.image_id)
         if image.spec.user_id != command.user_id or image.is_deleted:
             raise NotFound("image")
-        used = uow.containers.used_slots(image.id)
-        build = uow.builds.lock(image.admit_containers(len(used), command.count))
-        spec = _spec(uow, image, build, command)
         wish = Wish(Cause.API, command.request_id, self._clock())
-        base_name = command.name or sanitised_container_name(image.spec.name)
-        free_slots = [slot for slot in range(1, MAX_INSTANCES + 1) if slot not in used]
-        created: list[int] = []
-        for slot in free_slots[: command.count]:
-            container_id = uow.containers.next_id()
-            container = Container.create(
-                container_id,
-                self._new_uid(),
-                spec,
-                base_name,
-                slot,
-                uow.host_ports.reserve(spec.engine_id, container_id),
-                wish,
-            )
-            uow.containers.add(container)
-            created.append(container_id)
-        return created
-
-
-def _spec(uow: UnitOfWork, image: Image, build: Build, command: CreateContainers) -> ContainerSpec:
-    if build.engine_id is None or build.docker_image_id is None:
-        raise ImageNotUsable(image.status)
-    return ContainerSpec(
-        image_id=image.id,
-        build_id=build.id,
-        user_id=command.user_id,
-        app_hostname=image.spec.app_hostname,
-        engine_id=build.engine_id,
-        host=uow.engines.host(build.engine_id),
-        internal_port=image.spec.container_port,
-        cpu_limit=image.spec.resources.cpu,
-        memory_limit=image.spec.resources.memory,
-        env=dict(command.env),
-        image_digest=build.docker_image_id,
-        restart_policy=image.spec.restart_policy,
-    )
+        places = places_in(uow, image, command.count, env=command.env)
+        return [
+            add_container(uow, place, self._new_uid(), wish, name=command.name) for place in places
+        ]

@@ -7,6 +7,7 @@ on an engine is ever made inside of one.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -34,6 +35,9 @@ class ImageRepository(Protocol):
 
     def save(self, image: Image) -> None:
         """Write its state and the events it raised."""
+
+    def short_of_instances(self, limit: int) -> Sequence[int]:
+        """Return images for whose min_instances something can be done now."""
 
 
 class BuildRepository(Protocol):
@@ -70,8 +74,21 @@ class ContainerRepository(Protocol):
             NotFound: if there is none.
         """
 
-    def lock_failed_of(self, image_id: int) -> Sequence[Container]:
-        """Return the image's failed containers, locked in ascending order."""
+    def image_id(self, container_id: int) -> int:
+        """Return whose container it is, which is locked before it.
+
+        Raises:
+            NotFound: if there is none.
+        """
+
+    def of_image(self, image_id: int) -> Sequence[Container]:
+        """Return the image's containers that are not deleted, ascending and not locked.
+
+        While the image is locked none is added; what is to be changed is locked afterwards.
+        """
+
+    def lock_all_of(self, image_id: int) -> Sequence[Container]:
+        """Return the image's containers that are not deleted, locked in ascending order."""
 
     def used_slots(self, image_id: int) -> Collection[int]:
         """Return the slots of the image's live containers; the image must be locked."""
@@ -197,6 +214,9 @@ class UnitOfWork(Protocol):
     def engines(self) -> EngineDirectory: ...
     @property
     def leases(self) -> LeaseTable: ...
+
+    def now(self) -> datetime:
+        """Return the time by the database's clock, which is the same for all processes."""
 
 
 class TransactionRunner(Protocol):

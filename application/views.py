@@ -16,6 +16,9 @@ class ImageView:
     Attributes:
         cpu_limit: cores a container of it may use.
         memory_limit: memory a container of it may use, as given.
+        restart_policy: of containers that are created from now on.
+        instances_short: how many containers min_instances lacks at the moment.
+        instances_short_reason: in one sentence; None if they come right away.
         build_logs: the end of the last build's log; only where one image is shown.
         source_path: the context's folder, relative to BUILD_CONTEXT_BASE_DIR.
         image_digest: the Docker image id of the last good build.
@@ -31,6 +34,9 @@ class ImageView:
     max_instances: int
     cpu_limit: float
     memory_limit: str
+    restart_policy: str
+    instances_short: int
+    instances_short_reason: str | None
     status: str
     status_reason: str | None
     build_logs: str | None
@@ -68,6 +74,8 @@ class ContainerView:
         status: shows `stopping`, `deleting` or `starting` as soon as that is desired.
         container_id: its id in Docker.
         host: where `external_port` is reached.
+        crash_count: ends in a row that its policy answers, each with a longer pause.
+        next_restart_at: when its policy starts it again, while it is `exited`.
     """
 
     id: int
@@ -85,7 +93,10 @@ class ContainerView:
     app_hostname: str
     exit_code: int | None
     oom_killed: bool | None
+    restart_policy: str
     restart_count: int
+    crash_count: int
+    next_restart_at: datetime | None
     last_log_lines: str | None
     created_at: datetime
     started_at: datetime | None

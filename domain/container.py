@@ -178,6 +178,10 @@ class Container(ContainerRuns):
         self._only_while_creating("moved to another port")
         self.external_port = external_port
 
+    def move_to_slot(self, slot: int) -> None:
+        """Take another of its image's slots: fewer of them are left."""
+        self.slot = slot
+
     # ---- detail ----------------------------------------------------------------------------
 
     @property

@@ -193,9 +193,7 @@ class ContainerRuns(ContainerState):
         if not self.spec.restart_policy.answers(exit_code, oom_killed=bool(self.oom_killed)):
             self.crash_count = 0
             return
-        lasted = None
-        if not failed and self.finished_at is not None and self.started_at is not None:
-            lasted = self.finished_at - self.started_at
+        lasted = None if failed else self.last_run_lasted
         self.crash_count = 1 if backoff.forgets(lasted) else self.crash_count + 1
         self.restart_at = now + backoff.after(self.crash_count)
         self.restart_cause = Cause.RECONCILER

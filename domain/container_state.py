@@ -7,7 +7,7 @@ an event is numbered here, and its time never runs backwards within the containe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.container_snapshot import snapshot
@@ -63,6 +63,13 @@ class ContainerState:
     sequence: int = 0
     last_occurred_at: datetime | None = None
     events: list[ContainerEvent] = field(default_factory=list)
+
+    @property
+    def last_run_lasted(self) -> timedelta | None:
+        """How long the last run took; None if it is not known, or not over."""
+        if self.finished_at is None or self.started_at is None:
+            return None
+        return self.finished_at - self.started_at
 
     def _wish(self, desired: Desired, wish: Wish) -> None:
         self.desired, self.wish_cause = desired, wish.cause

@@ -6,7 +6,10 @@ DomainError
 ├── ImageNotUsable             containers asked of an image without a good build, or in deletion
 ├── ImageHasLiveContainers     an image deleted while containers of it live
 ├── ImageRefuses               a wish that the image's state cannot take
+├── ImageInDeletion            a change of an image that is being deleted
 ├── InstanceLimitReached       more containers than max_instances allows
+├── MaxBelowLiveContainers     max_instances lowered below the containers that live
+├── BelowMinInstances          a stop that would leave fewer than min_instances wished running
 ├── HostnameTaken              a hostname that another user's image holds
 ├── NoFreePort                 every host port of the engine is held or cooling down
 └── ContainerRefuses           a wish that the container's state cannot take
@@ -92,6 +95,13 @@ class ImageRefuses(DomainError):
         self.advice = advice
 
 
+class ImageInDeletion(DomainError):
+    """A change was asked of an image that is being deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("the image is being deleted")
+
+
 class InstanceLimitReached(DomainError):
     """More containers were asked for than max_instances allows.
 
@@ -108,6 +118,40 @@ class InstanceLimitReached(DomainError):
         self.max_instances = max_instances
         self.left = left
         self.requested = requested
+
+
+class MaxBelowLiveContainers(DomainError):
+    """max_instances was to be lowered below the number of containers that live.
+
+    Attributes:
+        requested: the limit that was asked for.
+        count: how many of the image's containers are neither failed nor deleted.
+    """
+
+    def __init__(self, requested: int, count: int) -> None:
+        super().__init__(
+            f"the image has {count} live container(s), more than max_instances={requested}; "
+            "delete some first"
+        )
+        self.requested = requested
+        self.count = count
+
+
+class BelowMinInstances(DomainError):
+    """A stop would leave fewer containers wished running than min_instances.
+
+    Attributes:
+        min_instances: the image's limit.
+        left: how many would still be wished running.
+    """
+
+    def __init__(self, min_instances: int, left: int) -> None:
+        super().__init__(
+            f"a stop would leave {left} of min_instances={min_instances} wished running; "
+            "lower min_instances first, or delete the container and have it replaced"
+        )
+        self.min_instances = min_instances
+        self.left = left
 
 
 class HostnameTaken(DomainError):

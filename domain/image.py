@@ -10,13 +10,20 @@ image whose rebuild failed still serves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from domain.build import Build
-from domain.errors import ImageHasLiveContainers, ImageNotUsable, ImageRefuses
+from domain.errors import (
+    ImageHasLiveContainers,
+    ImageInDeletion,
+    ImageNotUsable,
+    ImageRefuses,
+    MaxBelowLiveContainers,
+)
 from domain.events import Cause, ImageEvent, ImageEventType
+from domain.instances import Fleet, Replenishment
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.restart_policy import RestartPolicy
 from domain.transitions import Table, guard
@@ -85,6 +92,7 @@ class Image:
     engine_id: str | None = None
     sequence: int = 0
     request_id: str | None = None
+    replenishment: Replenishment = field(default_factory=Replenishment)
     events: list[ImageEvent] = field(default_factory=list)
 
     @classmethod
@@ -181,12 +189,68 @@ class Image:
         self.status_reason = reason
         return True
 
+    def reconfigure(
+        self,
+        instances: InstanceLimits,
+        resources: ResourceLimits,
+        restart_policy: RestartPolicy,
+        *,
+        live: int,
+        now: datetime,
+    ) -> None:
+        """Change what holds for its containers: their number at once, the rest for new ones.
+
+        Args:
+            instances: how many there may be and have to be.
+            resources: what each may use.
+            restart_policy: which ends of theirs are answered with a start.
+            live: containers of this image that are neither failed nor deleted.
+            now: the time of the change.
+
+        Raises:
+            ImageInDeletion: nothing is changed any more.
+            MaxBelowLiveContainers: there are more than the new maximum.
+        """
+        if self.is_deleting:
+            raise ImageInDeletion
+        if live > instances.maximum:
+            raise MaxBelowLiveContainers(instances.maximum, live)
+        self.spec = replace(
+            self.spec, instances=instances, resources=resources, restart_policy=restart_policy
+        )
+        self.updated_at = now
+        # What failed before may have failed for want of just this.
+        self.replenishment = Replenishment()
+
+    def admit_stop(self, left: int) -> None:
+        """Check that a container may be stopped, which leaves `left` others wished running.
+
+        Raises:
+            BelowMinInstances: if those are too few.
+        """
+        if not self.is_deleting:
+            self.spec.instances.admit_stop(left)
+
+    def instances_due(self, fleet: Fleet, now: datetime) -> int:
+        """Return how many containers are to be started or made now for min_instances."""
+        if self.active_build_id is None or self.is_deleting:
+            return 0
+        return fleet.due(self.spec.instances, self.replenishment, now)
+
+    def note_replenishment(self, replenishment: Replenishment) -> bool:
+        """Take over what has become of its instances; returns whether that is anything new."""
+        changed = replenishment != self.replenishment
+        self.replenishment = replenishment
+        return changed
+
     def record_built(self, build: Build, now: datetime) -> None:
         """Take over the result of a build that succeeded, unless the image is being deleted."""
         if self.is_deleting:
             return
         previous = self._move(ImageStatus.READY, None, now)
         self.active_build_id = build.id
+        # What failed before was made from another build.
+        self.replenishment = Replenishment()
         self._raise(
             ImageEventType.READY, previous, Cause.BUILD, now, build.id, build.docker_image_id
         )
@@ -235,7 +299,7 @@ class Image:
         """Wish the image gone; repeating the wish changes nothing.
 
         Args:
-            live: containers of this image that are neither failed nor deleted.
+            live: containers of this image that live, and do not go with it.
 
         Returns:
             Whether this was the first such wish.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.errors import InstanceLimitReached, InvalidValue
+from domain.errors import BelowMinInstances, InstanceLimitReached, InvalidValue
 
 MAX_INSTANCES = 10
 MAX_PORT = 65535
@@ -43,6 +44,10 @@ class InstanceLimits:
         """Return how many more containers fit beside `live` ones."""
         return max(self.maximum - live, 0)
 
+    def free_slots(self, used: Collection[int]) -> list[int]:
+        """Return the slots, numbered from 1 to maximum, that no live container has."""
+        return [slot for slot in range(1, self.maximum + 1) if slot not in used]
+
     def admit(self, live: int, requested: int) -> None:
         """Refuse `requested` more containers beside `live` ones unless all of them fit.
 
@@ -51,6 +56,15 @@ class InstanceLimits:
         """
         if requested > self.left(live):
             raise InstanceLimitReached(self.maximum, self.left(live), requested)
+
+    def admit_stop(self, left: int) -> None:
+        """Refuse a stop that leaves `left` containers wished running unless those are enough.
+
+        Raises:
+            BelowMinInstances: if they are not.
+        """
+        if left < self.minimum:
+            raise BelowMinInstances(self.minimum, left)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from domain.errors import InvalidValue
+
 
 class RestartPolicy(StrEnum):
     """Which ends of a run are answered with a start; an end of the whole engine always is."""
@@ -52,3 +54,15 @@ class RestartBackoff:
     def forgets(self, run: timedelta | None) -> bool:
         """Return whether a run was long enough to end a crash loop."""
         return run is not None and run.total_seconds() >= self.ceiling_seconds
+
+
+def parsed_restart_policy(text: str) -> RestartPolicy:
+    """Read a policy from text.
+
+    Raises:
+        InvalidValue: if it is none.
+    """
+    try:
+        return RestartPolicy(text)
+    except ValueError as exc:
+        raise InvalidValue("restart_policy", "must be always, on-failure or never") from exc

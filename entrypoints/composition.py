@@ -46,9 +46,11 @@ from application.audit.run_audit import RunAudit
 from application.bring_up_container import BringUpContainer
 from application.cancel_build import CancelBuildHandler
 from application.change_container import ChangeContainerHandler
+from application.change_image import ChangeImageHandler
 from application.create_containers import CreateContainersHandler
 from application.declare_engine_lost import DeclareEngineLostHandler
 from application.delete_image import DeleteImageHandler
+from application.keep_instances import KeepInstances
 from application.keep_leases import KeepLeases
 from application.leases import BuildQuota, Work
 from application.pass_over_engine import PassOverEngine
@@ -66,6 +68,7 @@ from entrypoints.worker.dispatcher import Dispatcher
 from entrypoints.worker.engine_events import EngineEvents
 from entrypoints.worker.engine_monitor import EngineAddress, EngineMonitor
 from entrypoints.worker.engine_passes import EnginePasses
+from entrypoints.worker.instance_keeper import InstanceKeeper
 from entrypoints.worker.scratch_folder import ScratchFolder
 from entrypoints.worker.setbacks import note_setback
 from entrypoints.worker.sweeps import Sweeps
@@ -146,6 +149,12 @@ class Api(Storage):
         _transactions_of(UseCase.UPLOAD),
         extractor,
         Storage.store,
+        providers.Object(utc_now),
+        Storage.settings.provided.ceiling,
+    )
+    change_image = providers.Singleton(
+        ChangeImageHandler,
+        _transactions_of(UseCase.PATCH),
         providers.Object(utc_now),
         Storage.settings.provided.ceiling,
     )
@@ -265,6 +274,17 @@ class Worker(Storage):
         _transactions_of(UseCase.LEASES),
         lease_seconds=Storage.settings.provided.lease_seconds,
     )
+    instances = providers.Singleton(
+        InstanceKeeper,
+        providers.Singleton(
+            KeepInstances,
+            _transactions_of(UseCase.KEEP_INSTANCES),
+            providers.Object(utc_now),
+            providers.Object(uuid4),
+            Storage.settings.provided.restart_backoff,
+        ),
+        providers.Object(time.monotonic),
+    )
     dispatcher = providers.Singleton(
         Dispatcher,
         reconcile,
@@ -275,6 +295,7 @@ class Worker(Storage):
         monitor,
         prober,
         providers.Callable(_limits, Storage.settings),
+        keep_instances=instances.provided.take_turn,
         probe_host=Storage.settings.provided.probe_address,
         startup_timeout_seconds=Storage.settings.provided.startup_timeout_seconds,
         lease_seconds=Storage.settings.provided.lease_seconds,

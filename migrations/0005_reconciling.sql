@@ -8,6 +8,8 @@ ALTER TABLE images
     ADD COLUMN replenish_reason    text,
     ADD CONSTRAINT images_restart_policy_check CHECK (restart_policy IN ('always', 'on-failure', 'never')),
     ADD CONSTRAINT images_replenish_failures_check CHECK (replenish_failures >= 0);
+-- What a slot is held against: slots are numbered from 1 to max_instances, whatever that becomes.
+ALTER TABLE images ADD CONSTRAINT images_id_max_instances_key UNIQUE (id, max_instances);
 CREATE INDEX images_min_instances_idx ON images (id) WHERE min_instances > 0 AND status NOT IN ('deleting', 'deleted');
 
 ALTER TABLE builds
@@ -30,6 +32,16 @@ ALTER TABLE containers
     ADD CONSTRAINT containers_restart_policy_check CHECK (restart_policy IN ('always', 'on-failure', 'never')),
     ADD CONSTRAINT containers_created_by_check CHECK (created_by IN ('api', 'min_instances')),
     ADD CONSTRAINT containers_crash_count_check CHECK (crash_count >= 0);
+-- No more containers live than max_instances, whoever changes either; null once it holds no slot.
+ALTER TABLE containers ADD COLUMN slot_limit integer;
+UPDATE containers SET slot_limit = max_instances
+FROM images WHERE images.id = containers.image_id AND slot IS NOT NULL;
+ALTER TABLE containers
+    ADD CONSTRAINT containers_slot_limit_fkey FOREIGN KEY (image_id, slot_limit)
+        REFERENCES images (id, max_instances) ON UPDATE CASCADE,
+    ADD CONSTRAINT containers_slot_limit_check CHECK
+        ((slot IS NULL) = (slot_limit IS NULL) AND (slot IS NULL OR slot <= slot_limit));
+CREATE INDEX containers_slot_limit_idx ON containers (image_id, slot_limit) WHERE slot_limit IS NOT NULL;
 UPDATE containers SET wished_at = created_at;
 ALTER TABLE containers ALTER COLUMN wished_at SET NOT NULL;
 

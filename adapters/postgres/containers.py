@@ -21,11 +21,12 @@ from domain.restart_policy import RestartPolicy
 
 _INSERT = """
 INSERT INTO containers (id, uid, image_id, build_id, user_id, name, engine_id, host, app_hostname,
-                        internal_port, external_port, slot, cpu_limit, memory_limit, env,
-                        image_digest, restart_policy, desired, generation, wish_cause, request_id,
-                        wished_at, created_by, status, created_at)
+                        internal_port, external_port, slot, slot_limit, cpu_limit, memory_limit,
+                        env, image_digest, restart_policy, desired, generation, wish_cause,
+                        request_id, wished_at, created_by, status, created_at)
 VALUES (%(id)s, %(uid)s, %(image_id)s, %(build_id)s, %(user_id)s, %(name)s, %(engine_id)s,
-        %(host)s, %(app_hostname)s, %(internal_port)s, %(external_port)s, %(slot)s, %(cpu_limit)s,
+        %(host)s, %(app_hostname)s, %(internal_port)s, %(external_port)s, %(slot)s,
+        (SELECT max_instances FROM images WHERE images.id = %(image_id)s), %(cpu_limit)s,
         %(memory_limit)s, %(env)s, %(image_digest)s, %(restart_policy)s, %(desired)s,
         %(generation)s, %(wish_cause)s, %(request_id)s, %(wished_at)s, %(created_by)s, %(status)s,
         %(created_at)s)
@@ -44,10 +45,11 @@ FROM containers
 
 _LOCK = SELECT_CONTAINERS + "WHERE id = %(id)s FOR NO KEY UPDATE"
 
-_LOCK_FAILED = (
-    SELECT_CONTAINERS
-    + "WHERE image_id = %(image_id)s AND status = 'failed' ORDER BY id FOR NO KEY UPDATE"
-)
+_IMAGE_ID = "SELECT image_id FROM containers WHERE id = %(id)s"
+
+_OF_IMAGE = SELECT_CONTAINERS + "WHERE image_id = %(image_id)s AND status <> 'deleted' ORDER BY id"
+
+_LOCK_ALL_OF = _OF_IMAGE + " FOR NO KEY UPDATE"
 
 _USED_SLOTS = "SELECT slot FROM containers WHERE image_id = %(image_id)s AND slot IS NOT NULL"
 
@@ -63,7 +65,8 @@ WHERE containers.id = %(id)s AND missing_since IS NOT NULL AND quarantined_at IS
 
 _UPDATE = """
 UPDATE containers
-SET name = %(name)s, external_port = %(external_port)s, slot = %(slot)s, desired = %(desired)s,
+SET name = %(name)s, external_port = %(external_port)s, slot = %(slot)s,
+    slot_limit = CASE WHEN %(slot)s::integer IS NOT NULL THEN slot_limit END, desired = %(desired)s,
     generation = %(generation)s, wish_cause = %(wish_cause)s, request_id = %(request_id)s,
     wished_at = %(wished_at)s,
     status = %(status)s, status_reason = %(status_reason)s, docker_id = %(docker_id)s,
@@ -132,8 +135,18 @@ class PostgresContainerRepository:
             raise NotFound("container")
         return container_of(row)
 
-    def lock_failed_of(self, image_id: int) -> Sequence[Container]:
-        rows = self._connection.execute(_LOCK_FAILED, {"image_id": image_id}).fetchall()
+    def image_id(self, container_id: int) -> int:
+        row = self._connection.execute(_IMAGE_ID, {"id": container_id}).fetchone()
+        if row is None:
+            raise NotFound("container")
+        return int(row["image_id"])
+
+    def of_image(self, image_id: int) -> Sequence[Container]:
+        rows = self._connection.execute(_OF_IMAGE, {"image_id": image_id}).fetchall()
+        return [container_of(row) for row in rows]
+
+    def lock_all_of(self, image_id: int) -> Sequence[Container]:
+        rows = self._connection.execute(_LOCK_ALL_OF, {"image_id": image_id}).fetchall()
         return [container_of(row) for row in rows]
 
     def used_slots(self, image_id: int) -> Collection[int]:

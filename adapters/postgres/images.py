@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from adapters.postgres import instances
 from adapters.postgres.identities import next_id
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.signals import Channel
 from application.errors import NotFound
 from domain.image import Image, ImageSpec, ImageStatus
+from domain.instances import Replenishment
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.restart_policy import RestartPolicy
 
@@ -25,7 +29,8 @@ VALUES (%(id)s, %(user_id)s, %(name)s, %(tag)s, %(app_hostname)s, %(container_po
 _LOCK = """
 SELECT id, user_id, name, tag, app_hostname, container_port, min_instances, max_instances,
        cpu_limit, memory_limit, restart_policy, source_path, status, status_reason,
-       active_build_id, engine_id, sequence, request_id, created_at, updated_at
+       active_build_id, engine_id, sequence, request_id, replenish_failures, replenish_after,
+       replenish_reason, created_at, updated_at
 FROM images WHERE id = %(id)s FOR NO KEY UPDATE
 """
 
@@ -34,7 +39,11 @@ _UPDATE = """
 UPDATE images
 SET status = %(status)s, status_reason = %(status_reason)s, active_build_id = %(active_build_id)s,
     engine_id = %(engine_id)s, sequence = %(sequence)s, request_id = %(request_id)s,
-    updated_at = %(updated_at)s,
+    updated_at = %(updated_at)s, min_instances = %(min_instances)s,
+    max_instances = %(max_instances)s, cpu_limit = %(cpu_limit)s,
+    memory_limit = %(memory_limit)s, restart_policy = %(restart_policy)s,
+    replenish_failures = %(replenish_failures)s, replenish_after = %(replenish_after)s,
+    replenish_reason = %(replenish_reason)s,
     next_attempt_at = CASE WHEN %(status)s = 'deleting' AND status <> 'deleting' THEN now()
                            ELSE next_attempt_at END
 WHERE id = %(id)s
@@ -65,11 +74,6 @@ class PostgresImageRepository:
                 "tag": spec.tag,
                 "app_hostname": spec.app_hostname,
                 "container_port": spec.container_port,
-                "min_instances": spec.instances.minimum,
-                "max_instances": spec.instances.maximum,
-                "cpu_limit": spec.resources.cpu,
-                "memory_limit": spec.resources.memory,
-                "restart_policy": spec.restart_policy,
                 "source_path": image.source_path,
                 "created_at": image.created_at,
             },
@@ -86,6 +90,9 @@ class PostgresImageRepository:
         self._connection.execute(_UPDATE, _state(image))
         self._record_events(image)
 
+    def short_of_instances(self, limit: int) -> Sequence[int]:
+        return instances.short_of_instances(self._connection, limit)
+
     def _record_events(self, image: Image) -> None:
         self._ledger.record(image.events)
         self._signals.update((Channel.WORK, Channel.OUTCOME))
@@ -93,6 +100,7 @@ class PostgresImageRepository:
 
 
 def _state(image: Image) -> dict[str, object]:
+    spec, replenishment = image.spec, image.replenishment
     return {
         "id": image.id,
         "status": image.status,
@@ -102,6 +110,14 @@ def _state(image: Image) -> dict[str, object]:
         "sequence": image.sequence,
         "request_id": image.request_id,
         "updated_at": image.updated_at,
+        "min_instances": spec.instances.minimum,
+        "max_instances": spec.instances.maximum,
+        "cpu_limit": spec.resources.cpu,
+        "memory_limit": spec.resources.memory,
+        "restart_policy": spec.restart_policy,
+        "replenish_failures": replenishment.failures,
+        "replenish_after": replenishment.after,
+        "replenish_reason": replenishment.reason,
     }
 
 
@@ -128,4 +144,7 @@ def _image(row: DictRow) -> Image:
         engine_id=row["engine_id"],
         sequence=row["sequence"],
         request_id=row["request_id"],
+        replenishment=Replenishment(
+            row["replenish_failures"], row["replenish_after"], row["replenish_reason"]
+        ),
     )

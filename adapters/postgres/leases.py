@@ -189,9 +189,10 @@ class PostgresLeaseTable:
             mine = {lease.id: lease for lease in leases if lease.kind is kind}
             if not mine:
                 continue
+            ids = sorted(mine)  # ascending, as everybody locks them
             parameters = {
-                "ids": list(mine),
-                "epochs": [lease.epoch for lease in mine.values()],
+                "ids": ids,
+                "epochs": [mine[row_id].epoch for row_id in ids],
                 "seconds": seconds,
             }
             for row in self._connection.execute(_RENEWALS[kind], parameters).fetchall():

@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 from psycopg.rows import DictRow
 
 from adapters.postgres.errors import translated_errors
+from adapters.postgres.instances import FLEET, FLEET_COLUMNS, shortfall_shown
 from adapters.postgres.pool import Pool
 from application.errors import NotFound
 from application.views import (
@@ -21,18 +22,27 @@ from application.views import (
 )
 from domain.build import LogTail
 
-_IMAGE_COLUMNS: LiteralString = """
+_IMAGE_COLUMNS: LiteralString = (
+    """
 SELECT i.id, i.user_id, i.name, i.tag, i.app_hostname, i.container_port, i.min_instances,
-       i.max_instances, i.cpu_limit::float8 AS cpu_limit, i.memory_limit, i.status,
-       i.status_reason, i.source_path,
+       i.max_instances, i.cpu_limit::float8 AS cpu_limit, i.memory_limit, i.restart_policy,
+       i.status, i.status_reason, i.source_path,
        'nvidia-app-u' || i.user_id || '-i' || i.id || ':' || i.tag AS image_tag,
-       active.docker_image_id AS image_digest, i.created_at, i.updated_at
+       active.docker_image_id AS image_digest, i.created_at, i.updated_at"""
+    + FLEET_COLUMNS
+)
+
+_FROM_IMAGES: LiteralString = (
+    """
+FROM images i LEFT JOIN builds active ON active.id = i.active_build_id
 """
+    + FLEET
+)
 
 _IMAGES: LiteralString = (
     _IMAGE_COLUMNS
+    + _FROM_IMAGES
     + """
-FROM images i LEFT JOIN builds active ON active.id = i.active_build_id
 WHERE i.user_id = %(user_id)s AND i.status <> 'deleted'
 ORDER BY i.id DESC
 """
@@ -45,7 +55,9 @@ _IMAGES_WITH_CONTAINERS: LiteralString = (
         WHERE c.image_id = i.id AND c.status <> 'deleted') AS container_count,
        (SELECT count(*) FROM containers c
         WHERE c.image_id = i.id AND c.status = 'running') AS running_count
-FROM images i LEFT JOIN builds active ON active.id = i.active_build_id
+"""
+    + _FROM_IMAGES
+    + """
 WHERE i.user_id = %(user_id)s AND i.status <> 'deleted'
 ORDER BY i.id DESC
 """
@@ -55,8 +67,9 @@ _IMAGE: LiteralString = (
     _IMAGE_COLUMNS
     + """,
        last.status AS build_status, last.log_path, last.log_tail, last.log_truncated
-FROM images i
-LEFT JOIN builds active ON active.id = i.active_build_id
+"""
+    + _FROM_IMAGES
+    + """
 LEFT JOIN LATERAL (SELECT status, log_path, log_tail, log_truncated FROM builds b
                    WHERE b.image_id = i.id ORDER BY b.id DESC LIMIT 1) last ON true
 WHERE i.id = %(image_id)s AND i.user_id = %(user_id)s AND i.status <> 'deleted'
@@ -89,7 +102,10 @@ SELECT c.id, c.image_id, c.user_id, c.name,
     + """, c.status_reason) ELSE c.status_reason END AS status_reason,
        c.desired, c.docker_id AS container_id, c.container_ip, c.host, c.internal_port,
        c.external_port, c.app_hostname, c.exit_code, c.oom_killed,
-       c.restart_count, c.last_log_lines, c.created_at, c.started_at, c.finished_at
+       c.restart_policy, c.restart_count, c.crash_count,
+       CASE WHEN c.status = 'exited' AND c.desired = 'running' THEN c.restart_at END
+           AS next_restart_at,
+       c.last_log_lines, c.created_at, c.started_at, c.finished_at
 FROM containers c JOIN engines e USING (engine_id)
 """
 )
@@ -147,19 +163,26 @@ class PostgresReader:
 
     def images(self, user_id: str) -> Sequence[ImageView]:
         rows = self._rows(_IMAGES, {"user_id": user_id})
-        return [ImageView(**row, build_logs=None, build_logs_truncated=None) for row in rows]
+        return [
+            ImageView(**shortfall_shown(row), build_logs=None, build_logs_truncated=None)
+            for row in rows
+        ]
 
     def images_with_containers(self, user_id: str) -> Sequence[ImageWithContainersView]:
         rows = self._rows(_IMAGES_WITH_CONTAINERS, {"user_id": user_id})
         return [
-            ImageWithContainersView(**row, build_logs=None, build_logs_truncated=None)
+            ImageWithContainersView(
+                **shortfall_shown(row), build_logs=None, build_logs_truncated=None
+            )
             for row in rows
         ]
 
     def image(self, user_id: str, image_id: int) -> ImageView:
         row = self._image_row(user_id, image_id)
         log = self._log_tail(row)
-        return ImageView(**row, build_logs=log.text, build_logs_truncated=log.truncated)
+        return ImageView(
+            **shortfall_shown(row), build_logs=log.text, build_logs_truncated=log.truncated
+        )
 
     def build_log(self, user_id: str, image_id: int) -> BuildLogView:
         row = self._image_row(user_id, image_id)

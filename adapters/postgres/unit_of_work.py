@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -32,6 +33,8 @@ T = TypeVar("T")
 _ATTEMPTS = 10
 _FIRST_PAUSE_SECONDS = 0.005
 
+_NOW = "SELECT clock_timestamp() AS now"
+
 
 class PostgresUnitOfWork:
     """The repositories of one transaction.
@@ -48,6 +51,7 @@ class PostgresUnitOfWork:
         lease_seconds: float,
     ) -> None:
         self.signals: set[Channel] = set()
+        self._connection = connection
         ledger = PostgresLedger(connection, encoder, new_event_id, self.signals)
         self.images = PostgresImageRepository(connection, ledger, self.signals)
         self.builds = PostgresBuildRepository(connection, self.signals)
@@ -56,6 +60,12 @@ class PostgresUnitOfWork:
         self.host_ports = PostgresHostPortPool(connection)
         self.engines = PostgresEngineDirectory(connection)
         self.leases = PostgresLeaseTable(connection, self.signals, lease_seconds)
+
+    def now(self) -> datetime:
+        row = self._connection.execute(_NOW).fetchone()
+        assert row is not None  # noqa: S101 - for mypy: a SELECT without FROM gives one row
+        now: datetime = row["now"]
+        return now
 
 
 class PostgresTransactionRunner:

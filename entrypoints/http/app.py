@@ -61,6 +61,7 @@ def create_app(api: Api, settings: Settings) -> Starlette:
         authenticator,
         api.reader(),
         api.upload_image(),
+        api.change_image(),
         api.delete_image(),
         api.waiter(),
         api.store(),

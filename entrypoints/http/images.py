@@ -18,14 +18,16 @@ from starlette.routing import Route
 
 from adapters.volume.context_store import VolumeContextStore
 from adapters.volume.disk_space import VolumeDiskSpace
+from application.change_image import ChangeImageHandler
 from application.delete_image import DeleteImage, DeleteImageHandler
 from application.errors import NotFound
 from application.ports import Reader
 from application.upload_image import UploadImage, UploadImageHandler
 from entrypoints.http.authentication import Authenticator
+from entrypoints.http.image_change import image_change
 from entrypoints.http.outcome_waiter import OutcomeWaiter, Verdict
 from entrypoints.http.problems import RequestProblem
-from entrypoints.http.requests import path_id, wait_seconds
+from entrypoints.http.requests import flag, json_fields, path_id, wait_seconds
 from entrypoints.http.responses import json_response
 from entrypoints.http.threads import run_to_its_end
 from entrypoints.http.upload_form import image_spec, received_form
@@ -47,6 +49,7 @@ class ImageEndpoints:
         authenticator: Authenticator,
         reader: Reader,
         upload: UploadImageHandler,
+        change: ChangeImageHandler,
         delete: DeleteImageHandler,
         waiter: OutcomeWaiter,
         store: VolumeContextStore,
@@ -57,6 +60,7 @@ class ImageEndpoints:
         self._authenticator = authenticator
         self._reader = reader
         self._upload = upload
+        self._change_image = change
         self._delete_image = delete
         self._waiter = waiter
         self._store = store
@@ -73,6 +77,7 @@ class ImageEndpoints:
             Route("/api/images/", self._create, methods=["POST"]),
             Route("/api/images/with-containers", self._list_with_containers, methods=["GET"]),
             Route("/api/images/{id}", self._get, methods=["GET"]),
+            Route("/api/images/{id}", self._change, methods=["PATCH"]),
             Route("/api/images/{id}", self._delete, methods=["DELETE"]),
             Route("/api/images/{id}/build-logs", self._build_logs, methods=["GET"]),
             Route("/api/images/{id}/containers", self._containers, methods=["GET"]),
@@ -132,11 +137,19 @@ class ImageEndpoints:
         user_id, image_id = self._addressed(request)
         return json_response(await run_in_threadpool(self._reader.containers, user_id, image_id))
 
+    async def _change(self, request: Request) -> Response:
+        """200 with the image as it is from now on."""
+        user_id, image_id = self._addressed(request)
+        command = image_change(await json_fields(request), user_id, image_id)
+        await run_in_threadpool(self._change_image.handle, command)
+        return json_response(await run_in_threadpool(self._reader.image, user_id, image_id))
+
     async def _delete(self, request: Request) -> Response:
         """204 when nothing of it is left, 202 with the image while something is."""
         user_id, image_id = self._addressed(request)
         seconds = wait_seconds(request)
-        command = DeleteImage(user_id, image_id, request.state.request_id)
+        force = flag(request, "force")
+        command = DeleteImage(user_id, image_id, request.state.request_id, force=force)
         await run_in_threadpool(self._delete_image.handle, command)
         verdict = await self._waiter.image_deletion(image_id, seconds)
         if verdict is Verdict.CARRIED_OUT:

@@ -52,7 +52,10 @@ KINDS: Mapping[type[Exception], Kind] = {
     dom.ImageNotUsable: Kind(HTTPStatus.CONFLICT, "image-not-usable"),
     dom.ImageHasLiveContainers: Kind(HTTPStatus.CONFLICT, "image-has-live-containers"),
     dom.ImageRefuses: Kind(HTTPStatus.CONFLICT, "image-refuses"),
+    dom.ImageInDeletion: Kind(HTTPStatus.CONFLICT, "image-in-deletion"),
     dom.InstanceLimitReached: Kind(HTTPStatus.CONFLICT, "instance-limit-reached"),
+    dom.MaxBelowLiveContainers: Kind(HTTPStatus.CONFLICT, "max-below-live-containers"),
+    dom.BelowMinInstances: Kind(HTTPStatus.CONFLICT, "below-min-instances"),
     dom.HostnameTaken: Kind(HTTPStatus.CONFLICT, "hostname-taken"),
     dom.NoFreePort: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "no-free-port", 30),
     dom.ContainerRefuses: Kind(HTTPStatus.CONFLICT, "container-refuses"),
@@ -167,8 +170,10 @@ def _extensions(error: Exception) -> dict[str, object]:
                 "left": error.left,
                 "requested": error.requested,
             }
-        case dom.ImageHasLiveContainers():
+        case dom.ImageHasLiveContainers() | dom.MaxBelowLiveContainers():
             extensions = {"live_containers": error.count}
+        case dom.BelowMinInstances():
+            extensions = {"min_instances": error.min_instances, "left": error.left}
         case dom.ContainerRefuses() | dom.ImageRefuses():
             extensions = {"current": error.current, "requested": error.requested}
         case dom.ImageNotUsable():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -20,6 +20,7 @@ MAX_WAIT_SECONDS = 300.0
 MAX_JSON_BYTES = 256 * 1024
 
 Body = TypeVar("Body", bound=msgspec.Struct)
+T = TypeVar("T")
 
 
 class CreateContainersBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,6 +63,18 @@ def wait_seconds(request: Request) -> float:
     return seconds
 
 
+def flag(request: Request, name: str) -> bool:
+    """Return whether `?name=true` was asked for.
+
+    Raises:
+        InvalidValue: it is neither true nor false.
+    """
+    text = request.query_params.get(name, "false")
+    if text not in {"true", "false"}:
+        raise InvalidValue(name, "must be true or false")
+    return text == "true"
+
+
 async def json_body(request: Request, type_: type[Body]) -> Body:
     """Decode the body; an empty one means all defaults.
 
@@ -69,6 +82,22 @@ async def json_body(request: Request, type_: type[Body]) -> Body:
         RequestProblem: 413 too large, 415 not JSON by its type, 400 malformed.
         InvalidForm: a field is unknown, or of the wrong type.
     """
+    data = await _received(request)
+    return _decoded(data, type_) if data else type_()
+
+
+async def json_fields(request: Request) -> dict[str, Any]:
+    """Decode the body into its fields, each still to be checked; an empty one has none.
+
+    Raises:
+        RequestProblem: as `json_body`.
+        InvalidForm: it is no object.
+    """
+    data = await _received(request)
+    return _decoded(data, dict[str, Any]) if data else {}
+
+
+async def _received(request: Request) -> bytes:
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
@@ -78,15 +107,17 @@ async def json_body(request: Request, type_: type[Body]) -> Body:
                 "body-too-large",
                 f"the body is larger than {MAX_JSON_BYTES} bytes",
             )
-    if not data:
-        return type_()
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if content_type != "application/json":
+    if data and content_type != "application/json":
         raise RequestProblem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
             "the body must be application/json",
         )
+    return bytes(data)
+
+
+def _decoded(data: bytes, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=type_)
     except msgspec.ValidationError as exc:

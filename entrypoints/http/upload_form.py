@@ -26,6 +26,7 @@ from domain.errors import InvalidValue
 from domain.image import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits, checked_container_port, parsed_cpu
 from domain.names import checked_hostname, checked_image_name, checked_tag
+from domain.restart_policy import parsed_restart_policy
 from entrypoints.http.problems import RequestProblem
 from entrypoints.http.threads import run_to_its_end
 
@@ -39,6 +40,7 @@ TEXT_FIELDS = {
     "max_instances": 16,
     "cpu_limit": 32,
     "memory_limit": 32,
+    "restart_policy": 32,
 }
 FILE_FIELD = "file"
 
@@ -137,11 +139,10 @@ def image_spec(form: ParsedForm, user_id: str) -> ImageSpec:
             parsed_cpu(fields.get("cpu_limit") or "0.5"), fields.get("memory_limit") or "512m"
         )
     )
-    complete = name and tag and hostname and port and instances and resources
-    if problems or not complete:
+    policy = checked(lambda: parsed_restart_policy(fields.get("restart_policy") or "on-failure"))
+    if not (name and tag and hostname and port and instances and resources and policy):
         raise InvalidForm(problems)
-    assert name and tag and hostname and port and instances and resources  # noqa: PT018, S101 - for mypy
-    return ImageSpec(user_id, name, tag, hostname, port, instances, resources)
+    return ImageSpec(user_id, name, tag, hostname, port, instances, resources, policy)
 
 
 def _announced_bytes(request: Request) -> int:

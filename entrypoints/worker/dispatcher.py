@@ -47,6 +47,7 @@ class Dispatcher:
 
     Args:
         limits: how many jobs of each kind may hold a thread.
+        keep_instances: sees to min_instances, unless it was just done.
         probe_host: where published ports are connected to.
         startup_timeout_seconds: how long a port may take to answer.
         lease_seconds: how long a lease lasts from its claim or renewal.
@@ -63,6 +64,7 @@ class Dispatcher:
         prober: SelectorReadinessProber,
         limits: Mapping[Work, int],
         *,
+        keep_instances: Callable[[], None],
         probe_host: str,
         startup_timeout_seconds: float,
         lease_seconds: float,
@@ -73,6 +75,7 @@ class Dispatcher:
         self._engine = engine
         self._monitor = monitor
         self._limits = limits
+        self._keep_instances = keep_instances
         self._jobs = Jobs()
         self._waits = PortWaits(
             self._jobs,
@@ -110,6 +113,7 @@ class Dispatcher:
                 self._waits.end_overdue()
                 self._keeper.renew()
                 self._claim()
+                self._keep_instances()
             except DatabaseUnavailable as exc:
                 log.warning("database unavailable", error=str(exc))
                 self._stopping.wait(POLL_SECONDS)

@@ -20,6 +20,7 @@ from adapters.postgres.signals import PostgresNotifier
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.wire.events import EventEncoder
 from application.container_outcomes import ContainerOutcomes
+from application.keep_instances import KeepInstances
 from application.leases import BuildQuota, Lease, Settlement, Work
 from application.unit_of_work import UnitOfWork
 from domain.build import LogTail
@@ -161,6 +162,12 @@ class Backstage:
             )
             container = self.run(lambda uow: _begun(uow, lease))  # noqa: B023 - runs at once
             self._carry_out(lease, container, failure)
+
+    def keep_instances(self, image_id: int) -> None:
+        """See to the image's min_instances, if anything is due."""
+        instances = KeepInstances(self._transactions, now, uuid.uuid4)
+        if image_id in instances.due():
+            instances.keep(image_id)
 
     def crash(self, container_id: int) -> None:
         """Record that a running container was seen not running."""

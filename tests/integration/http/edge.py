@@ -13,13 +13,15 @@ SECRET = "the gateway's secret"
 
 IMAGE_KEYS = {
     "id", "user_id", "name", "tag", "app_hostname", "container_port", "min_instances",
-    "max_instances", "cpu_limit", "memory_limit", "status", "status_reason", "build_logs",
+    "max_instances", "cpu_limit", "memory_limit", "restart_policy", "instances_short",
+    "instances_short_reason", "status", "status_reason", "build_logs",
     "build_logs_truncated", "source_path", "image_tag", "image_digest", "created_at", "updated_at",
 }  # fmt: skip
 CONTAINER_KEYS = {
     "id", "image_id", "user_id", "name", "status", "status_reason", "desired", "container_id",
     "container_ip", "host", "internal_port", "external_port", "app_hostname", "exit_code",
-    "oom_killed", "restart_count", "last_log_lines", "created_at", "started_at", "finished_at",
+    "oom_killed", "restart_policy", "restart_count", "crash_count", "next_restart_at",
+    "last_log_lines", "created_at", "started_at", "finished_at",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ ENDPOINTS = [
     ("GET", "/api/images/1"),
     ("GET", "/api/images/1/build-logs"),
     ("GET", "/api/images/1/containers"),
+    ("PATCH", "/api/images/1"),
     ("DELETE", "/api/images/1"),
     ("POST", "/api/containers/1"),
     ("GET", "/api/containers"),

@@ -203,7 +203,7 @@ def test_an_unknown_path_is_a_problem_and_no_redirect(client: httpx.Client, path
     ("method", "path"),
     [
         ("PUT", "/api/images"),
-        ("PATCH", "/api/images/1"),
+        ("PUT", "/api/images/1"),
         ("DELETE", "/api/images"),
         ("POST", "/api/images/1/build-logs"),
         ("POST", "/api/images/with-containers"),
@@ -235,7 +235,7 @@ def test_the_right_methods_of_a_path_are_all_told(client: httpx.Client) -> None:
 
     assert allowed == {
         "/api/images": {"GET", "HEAD", "POST"},
-        "/api/images/1": {"GET", "HEAD", "DELETE"},
+        "/api/images/1": {"GET", "HEAD", "PATCH", "DELETE"},
         "/api/containers/1": {"GET", "HEAD", "POST", "DELETE"},
         "/api/containers": {"GET", "HEAD"},
     }

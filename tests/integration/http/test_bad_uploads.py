@@ -84,6 +84,9 @@ WRONG_VALUES: list[tuple[str, str | None]] = [
     ("memory_limit", "512 m"),
     ("memory_limit", "512t"),
     ("memory_limit", "9" * 33),
+    ("restart_policy", "sometimes"),
+    ("restart_policy", "On-Failure"),
+    ("restart_policy", "x" * 33),
 ]
 
 

@@ -25,9 +25,11 @@ from adapters.volume.context_store import VolumeContextStore
 from adapters.wire.events import EventEncoder
 from application.cancel_build import CancelBuild, CancelBuildHandler
 from application.change_container import ChangeContainer, ChangeContainerHandler
+from application.change_image import ChangeImage, ChangeImageHandler
 from application.container_outcomes import ContainerOutcomes
 from application.create_containers import CreateContainers, CreateContainersHandler
 from application.delete_image import DeleteImage, DeleteImageHandler
+from application.keep_instances import KeepInstances, Kept
 from application.leases import BuildQuota, Lease, Settlement, Work
 from application.rebuild_image import RebuildImage, RebuildImageHandler
 from application.unit_of_work import TransactionRunner, UnitOfWork
@@ -135,6 +137,7 @@ class Installation:
         hostname: str = "app.example.com",
         maximum: int = 3,
         transactions: TransactionRunner | None = None,
+        minimum: int = 0,
     ) -> int:
         spec = ImageSpec(
             user_id=user_id,
@@ -142,7 +145,7 @@ class Installation:
             tag="latest",
             app_hostname=hostname,
             container_port=8080,
-            instances=InstanceLimits(0, maximum),
+            instances=InstanceLimits(minimum, maximum),
             resources=ResourceLimits(Decimal("0.5"), "64m"),
         )
         handler = UploadImageHandler(
@@ -175,9 +178,23 @@ class Installation:
         image_id: int,
         user_id: str = "user-1",
         transactions: TransactionRunner | None = None,
+        *,
+        force: bool = False,
     ) -> None:
         handler = DeleteImageHandler(transactions or self.transactions, utc_now)
-        handler.handle(DeleteImage(user_id, image_id, "delete"))
+        handler.handle(DeleteImage(user_id, image_id, "delete", force=force))
+
+    def change_image(
+        self,
+        image_id: int,
+        user_id: str = "user-1",
+        transactions: TransactionRunner | None = None,
+        **changes: Any,
+    ) -> None:
+        handler = ChangeImageHandler(
+            transactions or self.transactions, utc_now, ResourceLimits(Decimal(4), "8g")
+        )
+        handler.handle(ChangeImage(user_id, image_id, **changes))
 
     def rebuild(self, image_id: int, user_id: str = "user-1") -> int:
         handler = RebuildImageHandler(self.transactions, self.store, utc_now)
@@ -193,6 +210,11 @@ class Installation:
         return handler.handle(CancelBuild(user_id, image_id, "cancel"))
 
     # ---- what a worker does ----------------------------------------------------------------
+
+    def keep_instances(self, transactions: TransactionRunner | None = None) -> list[Kept]:
+        """See to every image that is short, as a worker's turn does."""
+        instances = KeepInstances(transactions or self.transactions, utc_now, uuid4)
+        return [instances.keep(image_id) for image_id in instances.due()]
 
     def build(self, image_id: int, transactions: TransactionRunner | None = None) -> None:
         """Carry an image's queued build to success."""
@@ -212,9 +234,13 @@ class Installation:
         self.execute("UPDATE builds SET next_attempt_at = NULL WHERE status = 'succeeded'")
 
     def ready_image(
-        self, user_id: str = "user-1", hostname: str = "app.example.com", maximum: int = 3
+        self,
+        user_id: str = "user-1",
+        hostname: str = "app.example.com",
+        maximum: int = 3,
+        minimum: int = 0,
     ) -> int:
-        image_id = self.upload(user_id, hostname, maximum)
+        image_id = self.upload(user_id, hostname, maximum, minimum=minimum)
         self.build(image_id)
         return image_id
 

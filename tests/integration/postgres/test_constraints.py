@@ -69,6 +69,12 @@ BROKEN = [
     ("UPDATE containers SET status = 'deleted'", "containers_slot_held_check"),
     ("UPDATE containers SET external_port = NULL", "containers_port_held_check"),
     ("UPDATE containers SET slot = 11", "containers_slot_check"),
+    ("UPDATE containers SET slot = 4", "containers_slot_limit_check"),
+    (
+        "UPDATE containers SET slot = 3; UPDATE images SET max_instances = 2",
+        "containers_slot_limit_check",
+    ),
+    ("UPDATE containers SET slot_limit = 9", "containers_slot_limit_fkey"),
     ("UPDATE containers SET generation = 0", "containers_generation_check"),
     ("UPDATE containers SET applied_generation = 2", "containers_generation_check"),
     ("UPDATE containers SET sequence = -1", "containers_sequence_check"),

@@ -10,6 +10,7 @@ from uuid import uuid4
 from adapters.postgres.census import PostgresCensus
 from application.bring_up_container import BringUpContainer, Probe, Verdict
 from application.errors import EngineError
+from application.keep_instances import Kept
 from application.leases import BuildQuota, Lease, Work
 from application.pass_over_engine import PassOverEngine, PassReport
 from application.reconcile_container import ContainerClaim, ReconcileContainer
@@ -138,10 +139,16 @@ class Worker:
         self.work()
         return report
 
-    def ready_image(self, app: App | None = None, maximum: int = 3) -> int:
+    def keep(self) -> list[Kept]:
+        """See to min_instances, and carry out what follows."""
+        kept = self.installation.keep_instances()
+        self.work()
+        return kept
+
+    def ready_image(self, app: App | None = None, maximum: int = 3, minimum: int = 0) -> int:
         """Upload and build an image whose containers behave like `app`."""
         self.docker.app_of_builds = app or App()
-        image_id = self.installation.upload(maximum=maximum)
+        image_id = self.installation.upload(maximum=maximum, minimum=minimum)
         self.work()
         return image_id
 

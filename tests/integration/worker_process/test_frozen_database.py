@@ -116,6 +116,7 @@ def _running(worker: Worker, proxy: FreezingProxy) -> Iterator[None]:
         cast(EngineMonitor, _Monitor(worker.engine_id)),
         prober,
         dict.fromkeys(Work, 1),
+        keep_instances=lambda: None,
         probe_host="127.0.0.1",
         startup_timeout_seconds=60,
         lease_seconds=LEASE_SECONDS,

@@ -67,6 +67,7 @@ def dispatcher(leases: FakeLeases, builds: FakeBuilds) -> Iterator[Dispatcher]:
         cast(EngineMonitor, Idle()),
         cast(SelectorReadinessProber, Idle()),
         dict.fromkeys(Work, 1),
+        keep_instances=lambda: None,
         probe_host="127.0.0.1",
         startup_timeout_seconds=LONG,
         lease_seconds=LONG,
