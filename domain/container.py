@@ -81,7 +81,7 @@ class Container(ContainerRuns):
         """Return in how many seconds a step is due, None if not before a wish or observation."""
         if not self.is_settled:
             return 0.0
-        if self.restart_at is None:
+        if self.restart_at is None or self.status is not ContainerStatus.EXITED:
             return None
         return max((self.restart_at - now).total_seconds(), 0.0)
 

@@ -133,6 +133,7 @@ class ContainerRuns(ContainerState):
         if self.open_run_id is not None:
             self._tell_stopped(self.status, teller, None, now)
         previous = self._move(ContainerStatus.DELETED)
+        self.restart_at = self.restart_cause = None
         if self.sequence:
             self._raise(ContainerEventType.DELETED, previous, teller, now, None)
         self.slot = self.external_port = None

@@ -109,6 +109,17 @@ class ContainerMachine(RuleBasedStateMachine):
         assert (container.slot is None) == (container.external_port is None)
 
     @invariant()
+    def is_due_by_itself_only_while_a_step_is_left_or_its_policy_waits(self) -> None:
+        container = self.container
+        due_in = container.next_step_in(after(self.seconds))
+        if not container.is_settled:
+            assert due_in == 0
+        elif container.status == "exited":
+            assert (due_in is None) == (container.restart_at is None)
+        else:
+            assert (due_in, container.restart_at) == (None, None)
+
+    @invariant()
     def tells_what_the_model_tells(self) -> None:
         self.ledger += self.container.events
         self.container.events.clear()

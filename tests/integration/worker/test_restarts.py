@@ -152,3 +152,17 @@ def test_a_start_that_the_engine_fails_again_and_again_is_given_up_for_a_rest(
     row = worker.installation.row("containers", container_id)
     assert row["status"] == "exited"
     assert worker.told(container_id) == [*RAN, "stopped", "failed"]
+
+
+def test_a_container_that_is_removed_during_its_backoff_is_due_no_more(worker: Worker) -> None:
+    container_id = worker.run_container()
+    crash(worker, container_id)
+    worker.docker.remove(docker_id(worker, container_id))
+
+    worker.pass_over()
+    worker.come_due()
+
+    assert worker.work() == 0
+    assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
+    row = worker.installation.row("containers", container_id)
+    assert (row["next_attempt_at"], row["restart_at"]) == (None, None)
