@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import psycopg
 import structlog
 
+from relay.backlogs import Backlogs
 from relay.blocked import block_stream
 from relay.failpoints import Failpoint, reach
 from relay.floor import Floor, Window
 from relay.metrics import Metrics
 from relay.ordering import Offence, StreamOrder
-from relay.outbox import PendingEvent, Request, delete_acknowledged
+from relay.outbox import PendingEvent, Request, Returning, delete_acknowledged
 from relay.survey import Survey
 
 # The floor is proven, and checked all the same: this often a fetch looks at everything. Where that
@@ -35,7 +36,8 @@ class Intake:
         self._set_aside: set[str] = set()
         self._look_below_at = 0.0
         self._released = False
-        self._request: tuple[Request, Window, Sequence[PendingEvent]] | None = None
+        self._backlogs = Backlogs()
+        self._request: tuple[Request, Window, Returning, Sequence[PendingEvent]] | None = None
         self.found_nothing = False
 
     def look_around(self) -> None:
@@ -49,26 +51,20 @@ class Intake:
         self._set_aside |= self._survey.blocked
 
     def start_over(self) -> None:
-        """Expect everything that is pending again; nothing may be in flight."""
-        self._floor.reset()
+        """Expect everything that is pending again, also what was returned and not deleted."""
         self._order.forget_sent()
-        self.found_nothing = False
-        self._set_aside = set(self._survey.blocked)
-        self._released = False
-        self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
+        self._backlogs.clear()
+        self._look_below()
 
-    def may_fetch(self, in_flight: int, newest_id: int) -> bool:
-        """Return whether a fetch now would bring only what is not in flight.
+    @property
+    def spread(self) -> int:
+        """How many events were returned and not deleted; a stream that is left out counts once."""
+        return self._backlogs.spread
 
-        Args:
-            in_flight: How many events are sent or to be sent, and not deleted.
-            newest_id: The highest id among them.
-        """
-        if self._released or time.monotonic() >= self._look_below_at:
-            if in_flight:
-                return False
-            self.start_over()
-        return not in_flight or self._floor.passed(newest_id)
+    @property
+    def leaves_out(self) -> bool:
+        """Whether a stream has more pending than is looked for."""
+        return bool(self._backlogs.left_out)
 
     def request(self, acknowledged: Sequence[PendingEvent]) -> None:
         """Ask for the next batch and delete what was acknowledged; ``result`` must follow.
@@ -79,10 +75,15 @@ class Intake:
         if acknowledged:
             reach(Failpoint.AFTER_ACKS)
         reach(Failpoint.BEFORE_FETCH)
+        if self._released or time.monotonic() >= self._look_below_at:
+            self._look_below()
+        self._backlogs.drop(self._set_aside)
         window = self._floor.window(self._survey.decided)
+        returning = self._backlogs.returning(self._batch_size)
+        left_out = self._set_aside | self._backlogs.left_out.keys()
         ids = [event.id for event in acknowledged]
-        request = Request(self._session, ids, window, self._set_aside, self._batch_size)
-        self._request = (request, window, acknowledged)
+        request = Request(self._session, ids, window, left_out, self._batch_size, returning)
+        self._request = (request, window, returning, acknowledged)
 
     def receive(self) -> None:
         """Take what is there of the answer to ``request``.
@@ -101,16 +102,19 @@ class Intake:
         """
         if self._request is None:
             raise RuntimeError("nothing was requested")
-        (request, window, acknowledged), self._request = self._request, None
+        (request, window, returning, acknowledged), self._request = self._request, None
         fetched = request.result()
         if acknowledged:
             self._note_deleted(acknowledged, request.deleted)
         reach(Failpoint.AFTER_FETCH)
         self._put_off_looking_below(window, time.monotonic() - request.sent_at)
-        whole = len(fetched) < self._batch_size
-        self._floor.note(window, [event.id for event in fetched], whole=whole)
+        ids = [event.id for event in fetched if event.stream not in returning.streams]
+        self._floor.note(window, ids, whole=len(ids) < self._batch_size)
         self.found_nothing = not fetched
-        sendable, offences = self._order.vet(fetched)
+        sendable, offences = self._order.vet(self._backlogs.choose(fetched))
+        self._backlogs.take(sendable)
+        if len(fetched) - len(ids) < returning.limit:
+            self._backlogs.let_in(returning.streams)
         for offence in offences:
             self.block(offence)
         return sendable
@@ -150,11 +154,21 @@ class Intake:
         if deleted != len(events):
             self._log.warning("outbox rows were gone already", missing=len(events) - deleted)
         self._order.note_published(events)
+        self._backlogs.settle(events)
         now = time.monotonic()
         # Never negative, though the database's clock may be set back.
         self._metrics.commit_to_ack.observe(max(0.0, now - event.recorded_at) for event in events)
         for topic, number in Counter(event.topic for event in events).items():
             self._metrics.published.labels(topic).inc(number)
+
+    def _look_below(self) -> None:
+        """Let the next fetch look at everything; what was returned and not deleted is known."""
+        self._floor.reset()
+        self._backlogs.let_all_in()
+        self.found_nothing = False
+        self._set_aside = set(self._survey.blocked)
+        self._released = False
+        self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
 
     def _put_off_looking_below(self, window: Window, took: float) -> None:
         if window.above == 0:

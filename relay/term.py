@@ -35,6 +35,8 @@ from relay.wakeup import WakeUp
 # more than four gained nothing, and would only be sent again after an error.
 _BATCHES_IN_FLIGHT = 4
 _SLICE_SECONDS = 0.2
+# How long the backlog of a few streams is sent on before the database is asked for others.
+_HURRY_SECONDS = 0.05
 
 
 class Term:
@@ -123,9 +125,9 @@ class Term:
         )
         if acknowledged:
             self._backoff.reset()
-        if not self._has_room(publisher):
-            self._intake.delete(acknowledged)
+        if self._intake.spread >= _BATCHES_IN_FLIGHT * self._settings.relay_batch_size:
             publisher.send()
+            self._intake.delete(acknowledged)
             # Returns at the first report; a flush would send what is still being collected.
             publisher.poll(_SLICE_SECONDS)
             return
@@ -142,16 +144,12 @@ class Term:
         publisher.take(fetched)
         if publisher.unsent and not fetched:
             publisher.poll(_SLICE_SECONDS)
-        elif self._intake.found_nothing:
+        elif not fetched:
+            # Nothing comes that could be sent with what is still being collected.
             if publisher.under_way:
-                publisher.flush()
-            else:
+                publisher.hurry(_HURRY_SECONDS)
+            elif publisher.idle and self._intake.found_nothing and not self._intake.leaves_out:
                 self._wakeup.wait(self._settings.relay_poll_seconds)
-
-    def _has_room(self, publisher: Publisher) -> bool:
-        under_way = publisher.under_way
-        most = _BATCHES_IN_FLIGHT * self._settings.relay_batch_size
-        return under_way < most and self._intake.may_fetch(under_way, publisher.newest_id)
 
     def _judge(self, breakdown: Breakdown, *, one_by_one: bool) -> None:
         """Find out whether messages or Kafka are to blame; block the streams of guilty ones.
