@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import psycopg
 import structlog
@@ -94,10 +94,14 @@ class Intake:
         if self._request is not None:
             self._request[0].receive()
 
-    def result(self) -> list[PendingEvent]:
+    def result(self, missing: Callable[[Collection[str]], Collection[str]]) -> list[PendingEvent]:
         """Return what may be sent next, in id order; what may not blocks its stream.
 
+        Args:
+            missing: Told which topics there are events for, returns those that are missing.
+
         Raises:
+            BrokerTrouble: Raised by ``missing``: start over.
             psycopg.Error: The session is lost or a statement failed.
         """
         if self._request is None:
@@ -111,7 +115,9 @@ class Intake:
         ids = [event.id for event in fetched if event.stream not in returning.streams]
         self._floor.note(window, ids, whole=len(ids) < self._batch_size)
         self.found_nothing = not fetched
-        sendable, offences = self._order.vet(self._backlogs.choose(fetched))
+        chosen = self._backlogs.choose(fetched)
+        missing_topics = missing({event.topic for event in chosen if event.defect is None})
+        sendable, offences = self._order.vet(chosen, missing_topics)
         self._backlogs.take(sendable)
         if len(fetched) - len(ids) < returning.limit:
             self._backlogs.let_in(returning.streams)

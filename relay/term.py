@@ -10,7 +10,7 @@ again. Trouble with the session ends the term, because the lock went with it.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import partial
 
 import psycopg
@@ -77,7 +77,7 @@ class Term:
         self._status.publishing = "the topics are being checked"
         while not self._shutdown.requested:
             try:
-                self._require(self._settings.topics)
+                self._missing(self._settings.topics)
                 self._publish()
             except BrokerTrouble as exc:
                 self._pause(exc)
@@ -134,9 +134,8 @@ class Term:
         self._intake.request(acknowledged)
         publisher.send(meanwhile=self._intake.receive)
         publisher.poll()
-        fetched = self._intake.result()
         try:
-            self._require({event.topic for event in fetched})
+            fetched = self._intake.result(self._missing)
         except BrokerTrouble as exc:
             # What is in flight is settled first, or it would be sent again each time.
             publisher.give_up(exc.code, exc.detail)
@@ -177,12 +176,21 @@ class Term:
     def _new_publisher(self, options: Options) -> Publisher:
         return Publisher({**self._settings.client_options(), **options}, self._client_log)
 
-    def _require(self, topics: Iterable[str]) -> None:
+    def _missing(self, topics: Collection[str]) -> Collection[str]:
+        """Return which topics do not exist; not one of those that are configured.
+
+        Raises:
+            BrokerTrouble: One that is configured is missing, or Kafka does not tell.
+        """
+        missing = set()
         for topic in sorted(topics):
             if self._shutdown.requested:
-                return
+                # Sent or not: what is not acknowledged before the end is still pending.
+                break
             self._intake.look_around()
-            self._topics.require(topic)
+            if not self._topics.exists(topic):
+                missing.add(topic)
+        return missing
 
     def _keep_waiting(self) -> bool:
         """Show that this leader lives; say no when the process has to end."""
