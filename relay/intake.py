@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import psycopg
 import structlog
@@ -33,7 +33,9 @@ class Intake:
         self._survey = Survey(session, metrics)
         self._floor = Floor()
         self._order = StreamOrder()
-        self._set_aside: set[str] = set()
+        self._set_aside: frozenset[str] = frozenset()
+        # Of each an event is to be tried alone; no operator knows of it.
+        self._suspected: frozenset[str] = frozenset()
         self._look_below_at = 0.0
         self._released = False
         self._backlogs = Backlogs()
@@ -47,11 +49,16 @@ class Intake:
             psycopg.Error: The session is lost.
         """
         self._survey.take_if_due()
-        self._released = not self._set_aside <= self._survey.blocked
+        self._released = not self._set_aside - self._suspected <= self._survey.blocked
         self._set_aside |= self._survey.blocked
 
-    def start_over(self) -> None:
-        """Expect everything that is pending again, also what was returned and not deleted."""
+    def start_over(self, suspected: Iterable[str] = ()) -> None:
+        """Expect everything that is pending again, also what was returned and not deleted.
+
+        Args:
+            suspected: Streams to leave alone until it is called again.
+        """
+        self._suspected = frozenset(suspected)
         self._order.forget_sent()
         self._backlogs.clear()
         self._look_below()
@@ -144,7 +151,7 @@ class Intake:
         """
         event = offence.event
         block_stream(self._session, event, offence.code, offence.detail)
-        self._set_aside.add(event.stream)
+        self._set_aside |= {event.stream}
         self._survey.look_again()
         self._log.error(
             "stream blocked",
@@ -172,7 +179,7 @@ class Intake:
         self._floor.reset()
         self._backlogs.let_all_in()
         self.found_nothing = False
-        self._set_aside = set(self._survey.blocked)
+        self._set_aside = self._suspected | self._survey.blocked
         self._released = False
         self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
 
