@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import psycopg
 import structlog
+from psycopg import errors
 
 from relay.backlogs import Backlogs
 from relay.blocked import block_stream
@@ -13,13 +14,21 @@ from relay.failpoints import Failpoint, reach
 from relay.floor import Floor, Window
 from relay.metrics import Metrics
 from relay.ordering import Offence, StreamOrder
-from relay.outbox import PendingEvent, Request, Returning, delete_acknowledged
+from relay.outbox import (
+    PendingEvent,
+    Request,
+    Returning,
+    delete_acknowledged,
+    delete_unlocked,
+)
 from relay.survey import Survey
 
 # The floor is proven, and checked all the same: this often a fetch looks at everything. Where that
 # takes long, because very many dead rows are in its way, it is done the more seldom.
 _LOOK_BELOW_SECONDS = 30.0
 _LOOK_BELOW_SHARE = 0.05
+# How often the deletion of a row that somebody has locked is tried.
+_LOCKED_SECONDS = 1.0
 
 
 class Intake:
@@ -39,6 +48,9 @@ class Intake:
         self._look_below_at = 0.0
         self._released = False
         self._backlogs = Backlogs()
+        # Published rows that somebody has locked: not to be sent again, to be deleted later.
+        self._locked: frozenset[int] = frozenset()
+        self._locked_tried_at = 0.0
         self._request: tuple[Request, Window, Returning, Sequence[PendingEvent]] | None = None
         self.found_nothing = False
 
@@ -82,6 +94,8 @@ class Intake:
         if acknowledged:
             reach(Failpoint.AFTER_ACKS)
         reach(Failpoint.BEFORE_FETCH)
+        if self._locked and time.monotonic() - self._locked_tried_at >= _LOCKED_SECONDS:
+            self._try_locked(self._locked)
         if self._released or time.monotonic() >= self._look_below_at:
             self._look_below()
         self._backlogs.drop(self._set_aside)
@@ -114,19 +128,29 @@ class Intake:
         if self._request is None:
             raise RuntimeError("nothing was requested")
         (request, window, returning, acknowledged), self._request = self._request, None
-        fetched = request.result()
+        try:
+            fetched = request.result()
+        except errors.LockNotAvailable:
+            if not acknowledged:
+                raise
+            # Neither happened. What was acknowledged is not sent again because of one row.
+            self._delete_unlocked(acknowledged)
+            self.found_nothing = False
+            return []
         if acknowledged:
             self._note_deleted(acknowledged, request.deleted)
         reach(Failpoint.AFTER_FETCH)
         self._put_off_looking_below(window, time.monotonic() - request.sent_at)
         ids = [event.id for event in fetched if event.stream not in returning.streams]
+        beside = len(fetched) - len(ids)
         self._floor.note(window, ids, whole=len(ids) < self._batch_size)
+        fetched = [event for event in fetched if event.id not in self._locked]
         self.found_nothing = not fetched
         chosen = self._backlogs.choose(fetched)
         missing_topics = missing({event.topic for event in chosen if event.defect is None})
         sendable, offences = self._order.vet(chosen, missing_topics)
         self._backlogs.take(sendable)
-        if len(fetched) - len(ids) < returning.limit:
+        if beside < returning.limit:
             self._backlogs.let_in(returning.streams)
         for offence in offences:
             self.block(offence)
@@ -141,7 +165,10 @@ class Intake:
         if acknowledged:
             reach(Failpoint.AFTER_ACKS)
             ids = [event.id for event in acknowledged]
-            self._note_deleted(acknowledged, delete_acknowledged(self._session, ids))
+            try:
+                self._note_deleted(acknowledged, delete_acknowledged(self._session, ids))
+            except errors.LockNotAvailable:
+                self._delete_unlocked(acknowledged)
 
     def block(self, offence: Offence) -> None:
         """Let a stream wait for an operator.
@@ -161,6 +188,15 @@ class Intake:
             code=offence.code,
             detail=offence.detail,
         )
+
+    def _delete_unlocked(self, acknowledged: Sequence[PendingEvent]) -> None:
+        self._try_locked(self._locked.union(event.id for event in acknowledged))
+        self._log.warning("outbox rows are locked", rows=len(self._locked))
+        self._note_deleted(acknowledged, len(acknowledged))
+
+    def _try_locked(self, ids: frozenset[int]) -> None:
+        self._locked = delete_unlocked(self._session, ids)
+        self._locked_tried_at = time.monotonic()
 
     def _note_deleted(self, events: Sequence[PendingEvent], deleted: int) -> None:
         reach(Failpoint.AFTER_DELETE)

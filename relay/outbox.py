@@ -74,6 +74,13 @@ _HIGHEST_ID = 2**63 - 1
 _DELETE = "DELETE FROM outbox WHERE id = ANY(%(ids)s::bigint[])"
 
 
+_DELETE_UNLOCKED = """
+DELETE FROM outbox
+WHERE id IN (SELECT id FROM outbox WHERE id = ANY(%(ids)s::bigint[]) FOR UPDATE SKIP LOCKED)
+"""
+_STILL_THERE = "SELECT id FROM outbox WHERE id = ANY(%(ids)s::bigint[])"
+
+
 class PendingEvent(msgspec.Struct, frozen=True, gc=False):
     """One message that Kafka has not acknowledged yet, as it was encoded when recorded.
 
@@ -198,7 +205,18 @@ def delete_acknowledged(session: psycopg.Connection, ids: Sequence[int]) -> int:
     return session.execute(_DELETE, {"ids": _array(ids)}).rowcount
 
 
-def _array(ids: Sequence[int]) -> str:
+def delete_unlocked(session: psycopg.Connection, ids: Collection[int]) -> frozenset[int]:
+    """Delete those that nobody has locked; return the ids of rows that are still there.
+
+    Raises:
+        psycopg.Error: The session is lost or a statement failed.
+    """
+    asked = {"ids": _array(ids)}
+    session.execute(_DELETE_UNLOCKED, asked)
+    return frozenset(id_ for (id_,) in session.execute(_STILL_THERE, asked))
+
+
+def _array(ids: Collection[int]) -> str:
     """Return PostgreSQL's text for an array: a fifth of what adapting a list of numbers costs."""
     return f"{{{','.join(map(str, ids))}}}"
 
