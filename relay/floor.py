@@ -23,6 +23,15 @@ fetches walk further; nothing is lost by it.
 
 Two things return to the outbox's lower part without a new id: the rows of a stream that was
 released, and what a failed delivery left. Both need a ``reset``.
+
+A stream may be left out of fetches for a while (``backlogs.py``): the promise then holds for all
+others, and of this stream for no id. For it another one holds: each of its rows that is there or
+will be, and was not taken, has an id above the last one taken of it, because the rows of a stream
+come to light in the order of their ids (``ordering.py``; one that breaks the rule is found at the
+next reset, and blocks its stream). The promise holds for it again once a fetch has looked beside
+the window for all its ids above that one and found no more than were taken. A row of it that this
+fetch's snapshot did not see has an id above the frontier that was decided before; if it is at or
+below ``above`` it is in ``late``, which forgets only what is decided, left out or not.
 """
 
 from collections.abc import Sequence
@@ -55,7 +64,7 @@ class Floor:
         self.reset()
 
     def reset(self) -> None:
-        """Let the next fetch look at everything; nothing may be in flight."""
+        """Let the next fetch look at everything: what is in flight comes a second time."""
         self._above = 0
         self._late: frozenset[int] = frozenset()
 
@@ -66,10 +75,6 @@ class Floor:
             decided: The frontier as known before the fetch takes its snapshot.
         """
         return Window(self._above, self._late, decided)
-
-    def passed(self, newest_id: int) -> bool:
-        """Return whether no fetch will return rows up to ``newest_id`` a second time."""
-        return newest_id <= self._above
 
     def note(self, window: Window, ids: Sequence[int], *, whole: bool) -> None:
         """Take into account what a fetch of ``window`` returned.
@@ -86,7 +91,7 @@ class Floor:
         first = max(window.above, window.decided) + 1
         unseen = reached + 1 - first - sum(id_ >= first for id_ in ids)
         if len(kept) + unseen > self._most_late:
-            # The rows above are returned again: whoever sends them has to settle them first.
+            # The rows above are returned again: whoever sends them has to know them.
             self._above = max(window.above, min(window.decided, reached))
             self._late = frozenset(kept)
             return

@@ -2,23 +2,33 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import psycopg
 import structlog
+from psycopg import errors
 
+from relay.backlogs import Backlogs
 from relay.blocked import block_stream
 from relay.failpoints import Failpoint, reach
 from relay.floor import Floor, Window
 from relay.metrics import Metrics
 from relay.ordering import Offence, StreamOrder
-from relay.outbox import PendingEvent, Request, delete_acknowledged
+from relay.outbox import (
+    PendingEvent,
+    Request,
+    Returning,
+    delete_acknowledged,
+    delete_unlocked,
+)
 from relay.survey import Survey
 
 # The floor is proven, and checked all the same: this often a fetch looks at everything. Where that
 # takes long, because very many dead rows are in its way, it is done the more seldom.
 _LOOK_BELOW_SECONDS = 30.0
 _LOOK_BELOW_SHARE = 0.05
+# How often the deletion of a row that somebody has locked is tried.
+_LOCKED_SECONDS = 1.0
 
 
 class Intake:
@@ -32,10 +42,16 @@ class Intake:
         self._survey = Survey(session, metrics)
         self._floor = Floor()
         self._order = StreamOrder()
-        self._set_aside: set[str] = set()
+        self._set_aside: frozenset[str] = frozenset()
+        # Of each an event is to be tried alone; no operator knows of it.
+        self._suspected: frozenset[str] = frozenset()
         self._look_below_at = 0.0
         self._released = False
-        self._request: tuple[Request, Window, Sequence[PendingEvent]] | None = None
+        self._backlogs = Backlogs()
+        # Published rows that somebody has locked: not to be sent again, to be deleted later.
+        self._locked: frozenset[int] = frozenset()
+        self._locked_tried_at = 0.0
+        self._request: tuple[Request, Window, Returning, Sequence[PendingEvent]] | None = None
         self.found_nothing = False
 
     def look_around(self) -> None:
@@ -45,30 +61,29 @@ class Intake:
             psycopg.Error: The session is lost.
         """
         self._survey.take_if_due()
-        self._released = not self._set_aside <= self._survey.blocked
+        self._released = not self._set_aside - self._suspected <= self._survey.blocked
         self._set_aside |= self._survey.blocked
 
-    def start_over(self) -> None:
-        """Expect everything that is pending again; nothing may be in flight."""
-        self._floor.reset()
-        self._order.forget_sent()
-        self.found_nothing = False
-        self._set_aside = set(self._survey.blocked)
-        self._released = False
-        self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
-
-    def may_fetch(self, in_flight: int, newest_id: int) -> bool:
-        """Return whether a fetch now would bring only what is not in flight.
+    def start_over(self, suspected: Iterable[str] = ()) -> None:
+        """Expect everything that is pending again, also what was returned and not deleted.
 
         Args:
-            in_flight: How many events are sent or to be sent, and not deleted.
-            newest_id: The highest id among them.
+            suspected: Streams to leave alone until it is called again.
         """
-        if self._released or time.monotonic() >= self._look_below_at:
-            if in_flight:
-                return False
-            self.start_over()
-        return not in_flight or self._floor.passed(newest_id)
+        self._suspected = frozenset(suspected)
+        self._order.forget_sent()
+        self._backlogs.clear()
+        self._look_below()
+
+    @property
+    def spread(self) -> int:
+        """How many events were returned and not deleted; a stream that is left out counts once."""
+        return self._backlogs.spread
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether a stream has more pending than is looked for."""
+        return bool(self._backlogs.left_out)
 
     def request(self, acknowledged: Sequence[PendingEvent]) -> None:
         """Ask for the next batch and delete what was acknowledged; ``result`` must follow.
@@ -79,10 +94,17 @@ class Intake:
         if acknowledged:
             reach(Failpoint.AFTER_ACKS)
         reach(Failpoint.BEFORE_FETCH)
+        if self._locked and time.monotonic() - self._locked_tried_at >= _LOCKED_SECONDS:
+            self._try_locked(self._locked)
+        if self._released or time.monotonic() >= self._look_below_at:
+            self._look_below()
+        self._backlogs.drop(self._set_aside)
         window = self._floor.window(self._survey.decided)
+        returning = self._backlogs.returning(self._batch_size)
+        left_out = self._set_aside | self._backlogs.left_out.keys()
         ids = [event.id for event in acknowledged]
-        request = Request(self._session, ids, window, self._set_aside, self._batch_size)
-        self._request = (request, window, acknowledged)
+        request = Request(self._session, ids, window, left_out, self._batch_size, returning)
+        self._request = (request, window, returning, acknowledged)
 
     def receive(self) -> None:
         """Take what is there of the answer to ``request``.
@@ -93,24 +115,43 @@ class Intake:
         if self._request is not None:
             self._request[0].receive()
 
-    def result(self) -> list[PendingEvent]:
+    def result(self, missing: Callable[[Collection[str]], Collection[str]]) -> list[PendingEvent]:
         """Return what may be sent next, in id order; what may not blocks its stream.
 
+        Args:
+            missing: Told which topics there are events for, returns those that are missing.
+
         Raises:
+            BrokerTrouble: Raised by ``missing``: start over.
             psycopg.Error: The session is lost or a statement failed.
         """
         if self._request is None:
             raise RuntimeError("nothing was requested")
-        (request, window, acknowledged), self._request = self._request, None
-        fetched = request.result()
+        (request, window, returning, acknowledged), self._request = self._request, None
+        try:
+            fetched = request.result()
+        except errors.LockNotAvailable:
+            if not acknowledged:
+                raise
+            # Neither happened. What was acknowledged is not sent again because of one row.
+            self._delete_unlocked(acknowledged)
+            self.found_nothing = False
+            return []
         if acknowledged:
             self._note_deleted(acknowledged, request.deleted)
         reach(Failpoint.AFTER_FETCH)
         self._put_off_looking_below(window, time.monotonic() - request.sent_at)
-        whole = len(fetched) < self._batch_size
-        self._floor.note(window, [event.id for event in fetched], whole=whole)
+        ids = [event.id for event in fetched if event.stream not in returning.streams]
+        beside = len(fetched) - len(ids)
+        self._floor.note(window, ids, whole=len(ids) < self._batch_size)
+        fetched = [event for event in fetched if event.id not in self._locked]
         self.found_nothing = not fetched
-        sendable, offences = self._order.vet(fetched)
+        chosen = self._backlogs.choose(fetched)
+        missing_topics = missing({event.topic for event in chosen if event.defect is None})
+        sendable, offences = self._order.vet(chosen, missing_topics)
+        self._backlogs.take(sendable)
+        if beside < returning.limit:
+            self._backlogs.let_in(returning.streams)
         for offence in offences:
             self.block(offence)
         return sendable
@@ -124,7 +165,10 @@ class Intake:
         if acknowledged:
             reach(Failpoint.AFTER_ACKS)
             ids = [event.id for event in acknowledged]
-            self._note_deleted(acknowledged, delete_acknowledged(self._session, ids))
+            try:
+                self._note_deleted(acknowledged, delete_acknowledged(self._session, ids))
+            except errors.LockNotAvailable:
+                self._delete_unlocked(acknowledged)
 
     def block(self, offence: Offence) -> None:
         """Let a stream wait for an operator.
@@ -134,7 +178,7 @@ class Intake:
         """
         event = offence.event
         block_stream(self._session, event, offence.code, offence.detail)
-        self._set_aside.add(event.stream)
+        self._set_aside |= {event.stream}
         self._survey.look_again()
         self._log.error(
             "stream blocked",
@@ -145,16 +189,35 @@ class Intake:
             detail=offence.detail,
         )
 
+    def _delete_unlocked(self, acknowledged: Sequence[PendingEvent]) -> None:
+        self._try_locked(self._locked.union(event.id for event in acknowledged))
+        self._log.warning("outbox rows are locked", rows=len(self._locked))
+        self._note_deleted(acknowledged, len(acknowledged))
+
+    def _try_locked(self, ids: frozenset[int]) -> None:
+        self._locked = delete_unlocked(self._session, ids)
+        self._locked_tried_at = time.monotonic()
+
     def _note_deleted(self, events: Sequence[PendingEvent], deleted: int) -> None:
         reach(Failpoint.AFTER_DELETE)
         if deleted != len(events):
             self._log.warning("outbox rows were gone already", missing=len(events) - deleted)
         self._order.note_published(events)
+        self._backlogs.settle(events)
         now = time.monotonic()
         # Never negative, though the database's clock may be set back.
         self._metrics.commit_to_ack.observe(max(0.0, now - event.recorded_at) for event in events)
         for topic, number in Counter(event.topic for event in events).items():
             self._metrics.published.labels(topic).inc(number)
+
+    def _look_below(self) -> None:
+        """Let the next fetch look at everything; what was returned and not deleted is known."""
+        self._floor.reset()
+        self._backlogs.let_all_in()
+        self.found_nothing = False
+        self._set_aside = self._suspected | self._survey.blocked
+        self._released = False
+        self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
 
     def _put_off_looking_below(self, window: Window, took: float) -> None:
         if window.above == 0:

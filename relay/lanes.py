@@ -8,7 +8,8 @@ It rests on nothing else: not on what a broker remembers of a producer (it forge
 and accepts any number of a producer it does not know), not on what the client does with the
 requests behind one that failed (those already built go out). Both were seen to bring an event
 before its predecessor. Streams do not wait for each other, so thousands of events are under way
-together; the backlog of a single stream moves by one event a round trip.
+together; the backlog of a single stream moves by one event a round trip, and no more than a few of
+it are taken at a time (``backlogs.py``).
 """
 
 from collections import deque

@@ -8,7 +8,7 @@ a restored backup.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from relay.outbox import PendingEvent
@@ -20,6 +20,7 @@ _REMEMBERED_STREAMS = 100_000
 # What a stream is blocked for, where the relay itself finds the fault.
 MALFORMED = "MALFORMED"
 OUT_OF_ORDER = "OUT_OF_ORDER"
+UNKNOWN_TOPIC = "UNKNOWN_TOPIC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,14 @@ class StreamOrder:
         self._sent: dict[str, int] = {}
         self._remembered_streams = remembered_streams
 
-    def vet(self, batch: Iterable[PendingEvent]) -> tuple[list[PendingEvent], list[Offence]]:
+    def vet(
+        self, batch: Iterable[PendingEvent], missing_topics: Collection[str] = ()
+    ) -> tuple[list[PendingEvent], list[Offence]]:
         """Split a batch in id order into what is sent next and what blocks its stream.
+
+        Args:
+            batch: None of them vetted before, unless it was given up.
+            missing_topics: Those that nothing can be sent to.
 
         Returns:
             The events to send, in order, and the first bad event of each stream that has one.
@@ -58,6 +65,9 @@ class StreamOrder:
             elif event.sequence <= before:
                 detail = f"sequence {event.sequence} comes after {before}"
                 offences[stream] = Offence(event, OUT_OF_ORDER, detail)
+            elif event.topic in missing_topics:
+                detail = f"topic {event.topic} does not exist, and is not configured"
+                offences[stream] = Offence(event, UNKNOWN_TOPIC, detail)
             else:
                 self._sent[stream] = event.sequence
                 sendable.append(event)

@@ -9,6 +9,7 @@ find again.
 import re
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import psycopg
@@ -22,7 +23,8 @@ _HEADERS = msgspec.json.Decoder(list[tuple[str, str | None]])
 # Kafka's own grammar; a topic beyond it does not exist, and asking for it would pause every stream.
 _TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}")
 
-# Two index scans, so that neither walks over what lies between them.
+# Index scans, so that none walks over what lies between them. What to leave out is a subquery: the
+# server looks it up in a hash table, however many there are.
 _FETCH = """
 SELECT pending.id,
        pending.event_id::text,
@@ -36,9 +38,21 @@ SELECT pending.id,
        (pending.topic, pending.key) = (events.topic, events.key)
 FROM (
     (
-        SELECT id, event_id, topic, key, stream, sequence
-        FROM outbox
-        WHERE id = ANY(%(late)s) AND stream <> ALL(%(blocked)s)
+        (
+            SELECT id, event_id, topic, key, stream, sequence
+            FROM outbox
+            WHERE id = ANY(%(late)s) AND stream NOT IN (SELECT unnest(%(left_out)s::text[]))
+            ORDER BY id
+            LIMIT %(limit)s
+        )
+        UNION ALL
+        (
+            SELECT id, event_id, topic, key, stream, sequence
+            FROM outbox
+            WHERE id > %(above)s AND stream NOT IN (SELECT unnest(%(left_out)s::text[]))
+            ORDER BY id
+            LIMIT %(limit)s
+        )
         ORDER BY id
         LIMIT %(limit)s
     )
@@ -46,18 +60,25 @@ FROM (
     (
         SELECT id, event_id, topic, key, stream, sequence
         FROM outbox
-        WHERE id > %(above)s AND stream <> ALL(%(blocked)s)
+        WHERE id > %(behind)s AND stream = ANY(%(returning)s)
         ORDER BY id
-        LIMIT %(limit)s
+        LIMIT %(returning_limit)s
     )
-    ORDER BY id
-    LIMIT %(limit)s
 ) AS pending
 JOIN events USING (event_id)
 ORDER BY pending.id
 """
 
+_HIGHEST_ID = 2**63 - 1
+
 _DELETE = "DELETE FROM outbox WHERE id = ANY(%(ids)s::bigint[])"
+
+
+_DELETE_UNLOCKED = """
+DELETE FROM outbox
+WHERE id IN (SELECT id FROM outbox WHERE id = ANY(%(ids)s::bigint[]) FOR UPDATE SKIP LOCKED)
+"""
+_STILL_THERE = "SELECT id FROM outbox WHERE id = ANY(%(ids)s::bigint[])"
 
 
 class PendingEvent(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +102,24 @@ class PendingEvent(msgspec.Struct, frozen=True, gc=False):
     defect: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """Streams that were left out, and whose rows are to be fetched beside the others.
+
+    Attributes:
+        streams: None of them is looked for anywhere else.
+        above: All their ids above this one.
+        limit: The most rows of them to return.
+    """
+
+    streams: frozenset[str]
+    above: int
+    limit: int
+
+
+NONE_RETURNING = Returning(frozenset(), 0, 0)
+
+
 class Request:
     """A deletion and a fetch that the server works on meanwhile.
 
@@ -96,8 +135,9 @@ class Request:
         session: psycopg.Connection,
         acknowledged: Sequence[int],
         window: Window,
-        blocked: Collection[str],
+        left_out: Collection[str],
         limit: int,
+        returning: Returning = NONE_RETURNING,
     ) -> None:
         """Send both, and return without their answers.
 
@@ -105,8 +145,9 @@ class Request:
             session: The leader's; nothing else may use it until ``result`` has returned.
             acknowledged: The rows to delete.
             window: The ids to look at.
-            blocked: Streams to leave out.
+            left_out: Streams to leave out of it, the returning ones among them.
             limit: The most events to return.
+            returning: What to look for beside, and how many events of that to return.
 
         Raises:
             psycopg.Error: The session is lost.
@@ -119,9 +160,18 @@ class Request:
         if self._deletion is not None:
             self._deletion.execute(_DELETE, {"ids": _array(acknowledged)})
         self._fetch = session.cursor(binary=True)
-        asked = {"late": list(window.late), "above": window.above, "blocked": list(blocked)}
+        asked = {
+            "late": list(window.late),
+            "above": window.above,
+            "left_out": list(left_out),
+            "limit": limit,
+            # None: above the highest id there can be, nothing is walked over.
+            "behind": returning.above if returning.streams else _HIGHEST_ID,
+            "returning": list(returning.streams),
+            "returning_limit": returning.limit,
+        }
         # The server begins at once; what ends the transaction goes out when the result is wanted.
-        self._fetch.execute(_FETCH, {**asked, "limit": limit})
+        self._fetch.execute(_FETCH, asked)
 
     def receive(self) -> None:
         """Take what the server has sent of the answer, so that it can send more; never waits.
@@ -155,7 +205,18 @@ def delete_acknowledged(session: psycopg.Connection, ids: Sequence[int]) -> int:
     return session.execute(_DELETE, {"ids": _array(ids)}).rowcount
 
 
-def _array(ids: Sequence[int]) -> str:
+def delete_unlocked(session: psycopg.Connection, ids: Collection[int]) -> frozenset[int]:
+    """Delete those that nobody has locked; return the ids of rows that are still there.
+
+    Raises:
+        psycopg.Error: The session is lost or a statement failed.
+    """
+    asked = {"ids": _array(ids)}
+    session.execute(_DELETE_UNLOCKED, asked)
+    return frozenset(id_ for (id_,) in session.execute(_STILL_THERE, asked))
+
+
+def _array(ids: Collection[int]) -> str:
     """Return PostgreSQL's text for an array: a fifth of what adapting a list of numbers costs."""
     return f"{{{','.join(map(str, ids))}}}"
 

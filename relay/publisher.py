@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -66,7 +67,8 @@ class Publisher:
         self._ready: deque[PendingEvent] = deque()
         self._in_flight: dict[int, PendingEvent] = {}
         self._acknowledged: list[PendingEvent] = []
-        self._newest_id = 0
+        # Acknowledged too, and what waited for them is ready.
+        self._followed: list[PendingEvent] = []
         self.failures: list[Failure] = []
 
     @property
@@ -75,21 +77,20 @@ class Publisher:
         return len(self._ready) + len(self._in_flight) + self._lanes.waiting
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, and nothing was acknowledged that the caller has not."""
+        return not (self.under_way or self._acknowledged or self._followed)
+
+    @property
     def unsent(self) -> int:
         """How many events the client had no room for."""
         return len(self._ready)
 
     @property
-    def newest_id(self) -> int:
-        """The highest id that was ever given to it, or 0."""
-        return self._newest_id
-
-    @property
     def oldest_id(self) -> int | None:
         """The lowest id that is sent or could be, or None."""
-        sent = next(iter(self._in_flight), None)
-        unsent = self._ready[0].id if self._ready else None
-        return min((id_ for id_ in (sent, unsent) if id_ is not None), default=None)
+        unsent = (event.id for event in self._ready)
+        return min(chain(self._in_flight, unsent), default=None)
 
     @property
     def in_trouble(self) -> bool:
@@ -102,9 +103,7 @@ class Publisher:
         Args:
             events: In id order.
         """
-        if events:
-            self._newest_id = max(self._newest_id, events[-1].id)
-            self._ready.extend(self._lanes.enter(events))
+        self._ready.extend(self._lanes.enter(events))
 
     def send(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Hand over what may go, until the client has no more room.
@@ -134,6 +133,21 @@ class Publisher:
         with self._noting_the_end():
             self._producer.flush(_SLICE_SECONDS)
 
+    def hurry(self, seconds: float) -> None:
+        """Like ``flush``, and for a while send on what waited for an event before it.
+
+        Args:
+            seconds: How long; it may end a moment later.
+        """
+        ends_at = time.monotonic() + seconds
+        self.flush()
+        while self._lanes.waiting and not self.failures and time.monotonic() < ends_at:
+            self._let_follow()
+            if not self._ready:
+                return
+            self.send()
+            self.flush()
+
     def await_rest(self, keep_waiting: Callable[[], bool]) -> None:
         """Wait for the reports still to come: one second after an error, else as long as it takes.
 
@@ -155,10 +169,9 @@ class Publisher:
 
         What waited for them may be sent now.
         """
-        acknowledged, self._acknowledged = self._acknowledged, []
-        if acknowledged:
-            self._ready.extend(self._lanes.leave(acknowledged))
-        return acknowledged
+        self._let_follow()
+        followed, self._followed = self._followed, []
+        return followed
 
     def give_up(self, code: str, detail: str) -> None:
         """Send nothing any more, because of trouble that lies elsewhere."""
@@ -177,6 +190,11 @@ class Publisher:
         given_up_at = time.monotonic() + _PURGE_SECONDS
         while len(self._producer) and time.monotonic() < given_up_at:
             self.flush()
+
+    def _let_follow(self) -> None:
+        acknowledged, self._acknowledged = self._acknowledged, []
+        self._ready.extend(self._lanes.leave(acknowledged))
+        self._followed += acknowledged
 
     def _hand_over(self, event: PendingEvent) -> bool:
         """Give one event to the client; return whether it is dealt with."""

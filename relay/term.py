@@ -10,7 +10,8 @@ again. Trouble with the session ends the term, because the lock went with it.
 """
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Collection
 from functools import partial
 
 import psycopg
@@ -23,6 +24,7 @@ from relay.health import Status
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.ordering import Offence
+from relay.outbox import PendingEvent
 from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
@@ -35,6 +37,12 @@ from relay.wakeup import WakeUp
 # more than four gained nothing, and would only be sent again after an error.
 _BATCHES_IN_FLIGHT = 4
 _SLICE_SECONDS = 0.2
+# How long suspects are tried while all others wait, and how long others are published before the
+# next suspects, if there is anything of them: a fresh producer needs half a second to begin.
+_TRIAL_SECONDS = 1.0
+_BETWEEN_TRIALS_SECONDS = 2.0
+# How long the backlog of a few streams is sent on before the database is asked for others.
+_HURRY_SECONDS = 0.05
 
 
 class Term:
@@ -64,6 +72,8 @@ class Term:
         self._stall = Stall()
         # Up to this id messages travel one by one: some of them failed, and may be to blame.
         self._suspects_up_to = 0
+        # To be tried alone, each the first of its stream; these streams are left alone until then.
+        self._suspects: list[PendingEvent] = []
         self._intake = Intake(session, settings.relay_batch_size, metrics)
 
     def serve(self) -> None:
@@ -75,8 +85,9 @@ class Term:
         self._status.publishing = "the topics are being checked"
         while not self._shutdown.requested:
             try:
-                self._require(self._settings.topics)
+                self._missing(self._settings.topics)
                 self._publish()
+                self._try_suspects()
             except BrokerTrouble as exc:
                 self._pause(exc)
 
@@ -84,10 +95,17 @@ class Term:
         """Publish with one producer, until a delivery fails or the process is to end."""
         one_by_one = self._suspects_up_to > 0
         publisher = self._new_publisher(ONE_BY_ONE if one_by_one else {})
+        ends_at = time.monotonic() + _BETWEEN_TRIALS_SECONDS
+        up_to_later = 0
         try:
             self._intake.look_around()
-            self._intake.start_over()
+            self._intake.start_over(event.stream for event in self._suspects)
             while not self._is_over(publisher, one_by_one=one_by_one):
+                if self._suspects and self._is_drained(publisher):
+                    break
+                if self._suspects and time.monotonic() >= ends_at:
+                    up_to_later = self._suspects_up_to
+                    break
                 self._round(publisher)
             publisher.await_rest(self._keep_waiting)
             self._intake.delete(publisher.take_acknowledged())
@@ -96,7 +114,7 @@ class Term:
         finally:
             publisher.discard()
         if one_by_one and (breakdown is None or breakdown.trouble is None):
-            self._suspects_up_to = 0
+            self._suspects_up_to = up_to_later
         if breakdown is not None:
             self._judge(breakdown, one_by_one=one_by_one)
 
@@ -123,18 +141,17 @@ class Term:
         )
         if acknowledged:
             self._backoff.reset()
-        if not self._has_room(publisher):
-            self._intake.delete(acknowledged)
+        if self._intake.spread >= _BATCHES_IN_FLIGHT * self._settings.relay_batch_size:
             publisher.send()
+            self._intake.delete(acknowledged)
             # Returns at the first report; a flush would send what is still being collected.
             publisher.poll(_SLICE_SECONDS)
             return
         self._intake.request(acknowledged)
         publisher.send(meanwhile=self._intake.receive)
         publisher.poll()
-        fetched = self._intake.result()
         try:
-            self._require({event.topic for event in fetched})
+            fetched = self._intake.result(self._missing)
         except BrokerTrouble as exc:
             # What is in flight is settled first, or it would be sent again each time.
             publisher.give_up(exc.code, exc.detail)
@@ -142,16 +159,12 @@ class Term:
         publisher.take(fetched)
         if publisher.unsent and not fetched:
             publisher.poll(_SLICE_SECONDS)
-        elif self._intake.found_nothing:
+        elif not fetched:
+            # Nothing comes that could be sent with what is still being collected.
             if publisher.under_way:
-                publisher.flush()
-            else:
+                publisher.hurry(_HURRY_SECONDS)
+            elif self._is_drained(publisher) and not self._suspects:
                 self._wakeup.wait(self._settings.relay_poll_seconds)
-
-    def _has_room(self, publisher: Publisher) -> bool:
-        under_way = publisher.under_way
-        most = _BATCHES_IN_FLIGHT * self._settings.relay_batch_size
-        return under_way < most and self._intake.may_fetch(under_way, publisher.newest_id)
 
     def _judge(self, breakdown: Breakdown, *, one_by_one: bool) -> None:
         """Find out whether messages or Kafka are to blame; block the streams of guilty ones.
@@ -168,23 +181,47 @@ class Term:
         if not one_by_one:
             self._suspects_up_to = max(event.id for event in breakdown.suspects)
             return
+        self._suspects += breakdown.suspects
+
+    def _try_suspects(self) -> None:
+        """Try suspects for a while; no other stream waits longer for them.
+
+        Raises:
+            BrokerTrouble: Kafka is to blame.
+        """
+        ends_at = time.monotonic() + _TRIAL_SECONDS
         new_publisher = partial(self._new_publisher, ALONE)
-        for event, guilt in tried_alone(breakdown.suspects, new_publisher, self._keep_waiting):
+        for event, guilt in tried_alone(tuple(self._suspects), new_publisher, self._keep_waiting):
+            self._suspects.remove(event)
             if guilt is None:
                 self._intake.delete([event])
             else:
                 self._metrics.delivery_errors.labels(guilt.code).inc()
                 self._intake.block(Offence(event, guilt.code, guilt.detail))
+            if time.monotonic() >= ends_at:
+                break
 
     def _new_publisher(self, options: Options) -> Publisher:
         return Publisher({**self._settings.client_options(), **options}, self._client_log)
 
-    def _require(self, topics: Iterable[str]) -> None:
+    def _is_drained(self, publisher: Publisher) -> bool:
+        return publisher.idle and self._intake.found_nothing and not self._intake.leaves_out
+
+    def _missing(self, topics: Collection[str]) -> Collection[str]:
+        """Return which topics do not exist; not one of those that are configured.
+
+        Raises:
+            BrokerTrouble: One that is configured is missing, or Kafka does not tell.
+        """
+        missing = set()
         for topic in sorted(topics):
             if self._shutdown.requested:
-                return
+                # Sent or not: what is not acknowledged before the end is still pending.
+                break
             self._intake.look_around()
-            self._topics.require(topic)
+            if not self._topics.exists(topic):
+                missing.add(topic)
+        return missing
 
     def _keep_waiting(self) -> bool:
         """Show that this leader lives; say no when the process has to end."""

@@ -26,34 +26,43 @@ class Topics:
         self._settings = settings
         self._known: set[str] = set()
 
-    def require(self, name: str) -> None:
-        """Return once the topic is known to exist, which takes 3.5 s at most.
+    def exists(self, name: str) -> bool:
+        """Return whether the topic exists, which takes 3.5 s at most.
+
+        One that is configured is created where that is allowed. Any other can only be missing for
+        the few events that name it, e.g. since it was configured no more.
 
         Raises:
-            BrokerTrouble: It is missing and may not be created, or the broker did not answer.
+            BrokerTrouble: It is configured, missing and may not be created, or the broker did not
+                answer.
         """
         if name not in self._known:
-            self._require(name)
+            if not self._found_or_created(name):
+                return False
             self._known.add(name)
+        return True
 
     def forget(self) -> None:
         """Ask again next time: something about a topic may have changed."""
         self._known.clear()
 
-    def _require(self, name: str) -> None:
+    def _found_or_created(self, name: str) -> bool:
         try:
             found = self._client.list_topics(name, timeout=_REQUEST_SECONDS).topics[name]
         except KafkaException as exc:
             self._client.poll(0)
             raise _trouble(exc) from exc
         if found.error is None:
-            return
+            return True
         code = found.error.name()
         if code != "UNKNOWN_TOPIC_OR_PART":
             raise BrokerTrouble(code, f"topic {name}: {found.error.str()}")
+        if name not in self._settings.topics:
+            return False
         if not self._settings.kafka_create_topics:
             raise BrokerTrouble(code, f"topic {name} is missing and KAFKA_CREATE_TOPICS is not set")
         self._create(name)
+        return True
 
     def _create(self, name: str) -> None:
         topic = NewTopic(

@@ -2,11 +2,13 @@
 
 The model deals out ids in rising order to transactions that stay open, commit or roll back in any
 order; what a snapshot sees is what had committed. The follower is the relay's: it reads frontiers,
-fetches a window, notes what came, and at times starts over.
+fetches a window, notes what came, leaves streams out of which it has enough, looks below at times,
+and at times starts over. Whoever writes to a stream holds it until the transaction is over.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
@@ -19,8 +21,10 @@ from hypothesis.stateful import (
     rule,
 )
 
+from relay.backlogs import Backlogs
 from relay.floor import Floor, Window
 from relay.frontier import Frontier, Reading
+from relay.outbox import PendingEvent, Returning
 
 
 @dataclass
@@ -29,6 +33,10 @@ class Transaction:
 
     name: str
     ids: list[int] = field(default_factory=list)
+    streams: set[str] = field(default_factory=set)
+
+
+_STREAMS = st.sampled_from("abc")
 
 
 class FloorMachine(RuleBasedStateMachine):
@@ -37,33 +45,38 @@ class FloorMachine(RuleBasedStateMachine):
     transactions = Bundle("transactions")
     windows = Bundle("windows")
 
-    @initialize(most_late=st.integers(0, 4), limit=st.integers(1, 4))
-    def begin(self, most_late: int, limit: int) -> None:
+    @initialize(
+        most_late=st.integers(0, 4), limit=st.integers(1, 4), most_waiting=st.integers(1, 4)
+    )
+    def begin(self, most_late: int, limit: int, most_waiting: int) -> None:
         self.last_id = 0
         self.names = 0
         self.open: dict[str, Transaction] = {}
         self.outbox: set[int] = set()
         self.ever_committed: set[int] = set()
+        self.stream_of: dict[int, str] = {}
+        self.backlogs = Backlogs(most_waiting)
         self.in_flight: list[int] = []
         self.published: set[int] = set()
         self.limit = limit
+        self.most_waiting = most_waiting
         self.frontier = Frontier()
         self.floor = Floor(most_late)
 
     # ---- writers ---------------------------------------------------------------------------
 
-    @rule(target=transactions, number=st.integers(1, 3))
-    def write(self, number: int) -> Transaction:
+    @rule(target=transactions, number=st.integers(1, 3), stream=_STREAMS)
+    def write(self, number: int, stream: str) -> Transaction:
         self.names += 1
         transaction = Transaction(f"3/{self.names}")
         self.open[transaction.name] = transaction
-        self._draw(transaction, number)
+        self._draw(transaction, number, stream)
         return transaction
 
-    @rule(transaction=transactions, number=st.integers(1, 3))
-    def write_more(self, transaction: Transaction, number: int) -> None:
+    @rule(transaction=transactions, number=st.integers(1, 3), stream=_STREAMS)
+    def write_more(self, transaction: Transaction, number: int, stream: str) -> None:
         if transaction.name in self.open:
-            self._draw(transaction, number)
+            self._draw(transaction, number, stream)
 
     @rule(transaction=consumes(transactions))
     def commit(self, transaction: Transaction) -> None:
@@ -81,7 +94,7 @@ class FloorMachine(RuleBasedStateMachine):
         """Its locks go to a name that nobody saw before."""
         self._end(transaction)
         self.names += 1
-        prepared = Transaction(f"-1/{self.names}", transaction.ids)
+        prepared = Transaction(f"-1/{self.names}", transaction.ids, transaction.streams)
         self.open[prepared.name] = prepared
         return prepared
 
@@ -95,22 +108,27 @@ class FloorMachine(RuleBasedStateMachine):
             self.write_and_commit()
         self.frontier.observe(Reading(last_id, frozenset(self.open)))
 
-    @rule()
-    def write_and_commit(self) -> None:
-        self.last_id += 1
-        self.outbox.add(self.last_id)
-        self.ever_committed.add(self.last_id)
+    @rule(number=st.integers(1, 6), stream=_STREAMS)
+    def write_and_commit(self, number: int = 1, stream: str = "a") -> None:
+        transaction = Transaction("committed")
+        self._draw(transaction, number, stream)
+        self.outbox |= set(transaction.ids)
+        self.ever_committed |= set(transaction.ids)
 
     @rule()
     def fetch(self) -> None:
-        if self.in_flight and not self.floor.passed(max(self.in_flight)):
-            return
         window = self.floor.window(self.frontier.decided)
+        returning = self.backlogs.returning(self.limit)
         found = self._visible(window)
         ids = found[: self.limit]
-        assert not set(ids) & set(self.in_flight)
-        self.floor.note(window, ids, whole=len(found) < self.limit)
-        self.in_flight += ids
+        beside = self._visible_beside(returning)[: returning.limit]
+        self.floor.note(window, ids, whole=len(ids) < self.limit)
+        taken = self.backlogs.choose(self._event(id_) for id_ in sorted(ids + beside))
+        assert not {event.id for event in taken} & set(self.in_flight)
+        self.backlogs.take(taken)
+        if len(beside) < returning.limit:
+            self.backlogs.let_in(returning.streams)
+        self.in_flight += [event.id for event in taken]
 
     @rule(number=st.integers(1, 8))
     def publish(self, number: int) -> None:
@@ -118,19 +136,40 @@ class FloorMachine(RuleBasedStateMachine):
         assert not self.published & set(done)
         self.published |= set(done)
         self.outbox -= set(done)
+        self.backlogs.settle(self._event(id_) for id_ in done)
+
+    @rule()
+    def look_below(self) -> None:
+        self.floor.reset()
+        self.backlogs.let_all_in()
 
     @rule()
     def fail(self) -> None:
         """Give up what is in flight, and expect it again."""
         self.in_flight = []
         self.floor.reset()
+        self.backlogs.clear()
 
     @invariant()
     def no_row_is_passed_over(self) -> None:
         window = self.floor.window(self.frontier.decided)
         waiting = self.outbox - set(self.in_flight)
         to_come = {id_ for transaction in self.open.values() for id_ in transaction.ids}
-        assert all(id_ > window.above or id_ in window.late for id_ in waiting | to_come)
+        left_out = self.backlogs.left_out
+        for id_ in waiting | to_come:
+            last_taken = left_out.get(self.stream_of[id_])
+            if last_taken is None:
+                assert id_ > window.above or id_ in window.late
+            else:
+                assert id_ > last_taken
+
+    @invariant()
+    def of_no_stream_is_more_taken_than_allowed(self) -> None:
+        taken = Counter(self.stream_of[id_] for id_ in self.in_flight)
+        left_out = self.backlogs.left_out
+        assert all(number <= self.most_waiting for number in taken.values())
+        crowded = sum(taken[stream] for stream in left_out)
+        assert self.backlogs.spread == len(self.in_flight) - crowded + len(left_out)
 
     def teardown(self) -> None:
         """Let everybody finish: all that was committed is published, and the floor has risen."""
@@ -140,23 +179,39 @@ class FloorMachine(RuleBasedStateMachine):
             self.commit(transaction)
         for _ in range(2):
             self.observe(0)
-        for _ in range(len(self.outbox) + 2):
+        for _ in range(2 * len(self.outbox) + 4):
             self.publish(len(self.in_flight) or 1)
             self.fetch()
         assert self.published == self.ever_committed
         window = self.floor.window(self.frontier.decided)
         assert (window.above, window.late) == (self.last_id, frozenset())
 
-    def _draw(self, transaction: Transaction, number: int) -> None:
+    def _draw(self, transaction: Transaction, number: int, stream: str) -> None:
+        others = (each for each in self.open.values() if each is not transaction)
+        if any(stream in other.streams for other in others):
+            stream = f"{stream} of {transaction.name} {self.last_id}"
+        transaction.streams.add(stream)
         for _ in range(number):
             self.last_id += 1
+            self.stream_of[self.last_id] = stream
             transaction.ids.append(self.last_id)
+
+    def _event(self, id_: int) -> PendingEvent:
+        return PendingEvent(id_, "", "", "", self.stream_of[id_], id_, b"", [], 0.0, None)
 
     def _end(self, transaction: Transaction) -> None:
         self.open.pop(transaction.name, None)
 
     def _visible(self, window: Window) -> list[int]:
-        return sorted(id_ for id_ in self.outbox if id_ > window.above or id_ in window.late)
+        sought = {id_ for id_ in self.outbox if id_ > window.above or id_ in window.late}
+        return sorted(id_ for id_ in sought if self.stream_of[id_] not in self.backlogs.left_out)
+
+    def _visible_beside(self, returning: Returning) -> list[int]:
+        return sorted(
+            id_
+            for id_ in self.outbox
+            if self.stream_of[id_] in returning.streams and id_ > returning.above
+        )
 
 
 TestFloor = FloorMachine.TestCase

@@ -5,6 +5,7 @@ way: none of them may be let past it, and no good event may be taken for a bad o
 """
 
 import random
+import time
 
 import psycopg
 import pytest
@@ -180,6 +181,37 @@ def test_sigterm_while_hundreds_of_suspects_are_tried_ends_the_relay_in_time(
 
     note(f"ended in {seconds:.1f} s with {tried} of {_MANY} streams blocked")
     assert (code, seconds < 5, tried < _MANY) == (0, True, True), (code, seconds, tried)
+
+
+def test_good_streams_do_not_wait_until_hundreds_of_suspects_are_tried(
+    database: str,
+    topic: str,
+    mortal_broker: Broker,
+    consumer: FollowingConsumer,
+    start_relay: StartRelay,
+    note: Note,
+) -> None:
+    create_topic(mortal_broker, topic, max_message_bytes=1_000)
+    prepare_streams(database, _MANY + 1)
+    with writing_session(database) as writer:
+        for aggregate in range(1, _MANY + 1):
+            raise_and_record(writer, topic, aggregate, padding=3_000)
+    relay = start_relay()
+    relay.wait_for("stream blocked", seconds=RECOVERY_SECONDS)
+
+    began = time.monotonic()
+    write(database, topic, _MANY + 1)
+    consumer.wait_for(1, RECOVERY_SECONDS)
+    seconds = time.monotonic() - began
+    tried = len(_blocked(database))
+    _wait_until_blocked(relay, _MANY)
+    limit_messages(mortal_broker, topic, 1_000_000)
+    with psycopg.connect(database) as operator:
+        operator.execute("DELETE FROM blocked_streams")
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
+
+    note(f"published after {seconds:.1f} s, when {tried} of {_MANY} suspects had been tried")
+    assert tried < _MANY / 2
 
 
 def _wait_until_blocked(relay: RelayUnderTest, streams: int) -> None:

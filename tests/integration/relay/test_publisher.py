@@ -1,6 +1,7 @@
 """A producer that ends, by itself or because it is given up, still tells of every message."""
 
 import logging
+import time
 from functools import partial
 
 import msgspec
@@ -112,6 +113,23 @@ def test_of_a_stream_only_one_event_is_under_way_and_none_behind_one_that_failed
     assert [event.id for event in passed] == [good.id]
     assert [failure.event for failure in publisher.failures] == [poison]
     assert publisher.under_way == 1
+    publisher.discard()
+
+
+def test_the_backlog_of_a_stream_does_not_wait_at_each_event_for_more_to_send_with_it(
+    topic: str, options: Options
+) -> None:
+    publisher = Publisher({**options, "linger.ms": 2_000}, _LOG)
+    began = time.monotonic()
+
+    send(publisher, events_of(topic, 20, streams=1))
+    acknowledged: list[PendingEvent] = []
+    while len(acknowledged) < 20:
+        publisher.hurry(0.05)
+        acknowledged += publisher.take_acknowledged()
+        publisher.send()
+        assert time.monotonic() - began < 20
+
     publisher.discard()
 
 
