@@ -136,7 +136,9 @@ def test_a_killed_worker_is_replaced_and_the_container_is_started_once(
 
     assert len(own_service.containers_in_docker(image_id)) == 1
     (row,) = own_service.rows("SELECT * FROM containers WHERE id = %s", container["id"])
-    assert row["lease_epoch"] == 2
+    # Taken over, and perhaps looked at once more: Docker told of the start itself.
+    assert row["lease_epoch"] >= 2
+    assert row["restart_count"] == 0
     assert own_service.http.delete(f"/api/containers/{container['id']}").status_code == 204
     events = own_service.told(container["id"], 4)
     assert [event["sequence"] for event in events] == [1, 2, 3, 4]
