@@ -84,5 +84,6 @@ def test_make_without_a_target_lists_the_targets() -> None:
     listed = [line.split()[1] for line in done.stdout.splitlines()]
     assert listed == [
         *("demo", "up", "test", "fault", "fault-long", "bench-relay"),
+        "bench-recovery",
         *("check", "lock"),
     ]
