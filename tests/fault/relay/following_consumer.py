@@ -158,10 +158,11 @@ class FollowingConsumer(threading.Thread):
     def _read_from_beginning(self) -> None:
         consumer = self._client()
         self._offsets.clear()
-        self._start_over.clear()
         try:
             partitions: list[TopicPartition] = []
             while not partitions:
+                # Nothing is read yet: whoever deletes the topic need not wait for it to be found.
+                self._start_over.clear()
                 if self._ended.wait(0.1):
                     return
                 partitions = self._partitions(consumer)
