@@ -13,17 +13,17 @@ ApplicationError
 │   ├── UploadTooLarge         more bytes than MAX_UPLOAD_BYTES
 │   └── InvalidArchive         the archive cannot be extracted safely, or has no Dockerfile
 └── EngineError                Docker did not do what was asked
-├── EngineUnreachable      nobody answered: no attempt was made
-├── EngineTransient        it may succeed when asked again
-├── EngineExhausted        out of disk, address pool or memory
-├── EngineUntrusted        another one answers, or it is in quarantine: nothing is touched
-├── EngineRefused          it will not succeed however often it is asked
-│   └── BuildFailed        the Dockerfile, or a step of it
-├── NameConflict           another container bears the name
-├── PortConflict           somebody else listens on the host port
-├── OutcomeUnknown         the call was cut off: inspect, never blindly repeat
-└── EngineInterrupted      we ended the call on purpose
-└── BuildInterrupted   a build that was cancelled, or whose worker ends
+    ├── EngineUnreachable      nobody answered: no attempt was made
+    ├── EngineTransient        it may succeed when asked again
+    ├── EngineExhausted        out of disk, address pool or memory
+    ├── EngineUntrusted        another one answers, or it is in quarantine: nothing is touched
+    ├── EngineRefused          it will not succeed however often it is asked
+    │   └── BuildFailed        the Dockerfile, or a step of it
+    ├── NameConflict           another container bears the name
+    ├── PortConflict           somebody else listens on the host port
+    ├── OutcomeUnknown         the call was cut off: inspect, never blindly repeat
+    └── EngineInterrupted      we ended the call on purpose
+        └── BuildInterrupted   a build that was cancelled, or whose worker ends
 """
 
 # A failure is named by what happened, not by "Error": the root tells that it is one.
