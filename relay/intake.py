@@ -204,9 +204,6 @@ class Intake:
             self._log.warning("outbox rows were gone already", missing=len(events) - deleted)
         self._order.note_published(events)
         self._backlogs.settle(events)
-        now = time.monotonic()
-        # Never negative, though the database's clock may be set back.
-        self._metrics.commit_to_ack.observe(max(0.0, now - event.recorded_at) for event in events)
         for topic, number in Counter(event.topic for event in events).items():
             self._metrics.published.labels(topic).inc(number)
 

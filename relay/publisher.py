@@ -55,13 +55,24 @@ class Publisher:
         failures: What was not delivered and why, in the order of the reports.
     """
 
-    def __init__(self, options: Options, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        options: Options,
+        log: logging.Logger,
+        note_delays: Callable[[Sequence[float]], object],
+    ) -> None:
         """Create the client; it connects in the background.
+
+        Args:
+            options: Of librdkafka.
+            note_delays: Told, some at a time, how many seconds after its record each event was
+                acknowledged. Never negative, though the database's clock may be set back.
 
         Raises:
             KafkaException: An option is unknown or malformed.
         """
         self._log = ClientLog(log)
+        self._note_delays = note_delays
         self._producer = Producer(dict(options), logger=self._log)
         self._lanes = Lanes()
         self._ready: deque[PendingEvent] = deque()
@@ -69,6 +80,7 @@ class Publisher:
         self._acknowledged: list[PendingEvent] = []
         # Acknowledged too, and what waited for them is ready.
         self._followed: list[PendingEvent] = []
+        self._delays: list[float] = []
         self.failures: list[Failure] = []
 
     @property
@@ -195,6 +207,8 @@ class Publisher:
         acknowledged, self._acknowledged = self._acknowledged, []
         self._ready.extend(self._lanes.leave(acknowledged))
         self._followed += acknowledged
+        delays, self._delays = self._delays, []
+        self._note_delays(delays)
 
     def _hand_over(self, event: PendingEvent) -> bool:
         """Give one event to the client; return whether it is dealt with."""
@@ -228,6 +242,7 @@ class Publisher:
             self.failures.append(Failure(UNCONFIRMED, "acknowledged without an offset", event))
         else:
             self._acknowledged.append(event)
+            self._delays.append(max(0.0, time.monotonic() - event.recorded_at))
 
     @contextmanager
     def _noting_the_end(self) -> Iterator[None]:

@@ -202,7 +202,11 @@ class Term:
                 break
 
     def _new_publisher(self, options: Options) -> Publisher:
-        return Publisher({**self._settings.client_options(), **options}, self._client_log)
+        return Publisher(
+            {**self._settings.client_options(), **options},
+            self._client_log,
+            self._metrics.commit_to_ack.observe,
+        )
 
     def _is_drained(self, publisher: Publisher) -> bool:
         return publisher.idle and self._intake.found_nothing and not self._intake.leaves_out

@@ -56,7 +56,7 @@ def test_whatever_is_in_flight_when_a_publisher_is_given_up_is_reported(
     topic: str, options: Options
 ) -> None:
     for _ in range(5):
-        publisher = Publisher({**options, "batch.num.messages": 100}, _LOG)
+        publisher = Publisher({**options, "batch.num.messages": 100}, _LOG, list)
         first, rest = events_of(topic, _EVENTS)[:100], events_of(topic, _EVENTS)[100:]
         send(publisher, first)
         wait_until(partial(some_are_acknowledged, publisher), "the first are acknowledged")
@@ -73,7 +73,7 @@ def test_whatever_is_in_flight_when_a_publisher_is_given_up_is_reported(
 def test_a_batch_that_fails_speaks_against_each_of_its_messages_and_not_against_kafka(
     topic: str, options: Options
 ) -> None:
-    publisher = Publisher({**options, "batch.num.messages": 1_000}, _LOG)
+    publisher = Publisher({**options, "batch.num.messages": 1_000}, _LOG, list)
 
     send(publisher, events_of(topic, _EVENTS))
     publisher.await_rest(lambda: True)
@@ -86,7 +86,7 @@ def test_a_batch_that_fails_speaks_against_each_of_its_messages_and_not_against_
 
 
 def test_one_by_one_the_same_messages_are_all_delivered(topic: str, options: Options) -> None:
-    publisher = Publisher({**options, **ONE_BY_ONE}, _LOG)
+    publisher = Publisher({**options, **ONE_BY_ONE}, _LOG, list)
 
     send(publisher, events_of(topic, 500))
     publisher.await_rest(lambda: True)
@@ -98,7 +98,7 @@ def test_one_by_one_the_same_messages_are_all_delivered(topic: str, options: Opt
 def test_of_a_stream_only_one_event_is_under_way_and_none_behind_one_that_failed(
     topic: str, options: Options
 ) -> None:
-    publisher = Publisher({**options, **ONE_BY_ONE}, _LOG)
+    publisher = Publisher({**options, **ONE_BY_ONE}, _LOG, list)
     good, *rest = events_of(topic, 3, streams=1)
     large = events_of(topic, 1, size=200_000)[0]
     poison = msgspec.structs.replace(rest[0], payload=large.payload)
@@ -119,7 +119,7 @@ def test_of_a_stream_only_one_event_is_under_way_and_none_behind_one_that_failed
 def test_the_backlog_of_a_stream_does_not_wait_at_each_event_for_more_to_send_with_it(
     topic: str, options: Options
 ) -> None:
-    publisher = Publisher({**options, "linger.ms": 2_000}, _LOG)
+    publisher = Publisher({**options, "linger.ms": 2_000}, _LOG, list)
     began = time.monotonic()
 
     send(publisher, events_of(topic, 20, streams=1))
@@ -136,7 +136,7 @@ def test_the_backlog_of_a_stream_does_not_wait_at_each_event_for_more_to_send_wi
 def test_a_message_that_the_clients_queue_can_never_hold_is_a_failure(
     topic: str, options: Options
 ) -> None:
-    publisher = Publisher({**options, "queue.buffering.max.kbytes": 1}, _LOG)
+    publisher = Publisher({**options, "queue.buffering.max.kbytes": 1}, _LOG, list)
 
     send(publisher, events_of(topic, 1, size=3_000))
 
@@ -148,7 +148,7 @@ def test_a_message_that_the_clients_queue_can_never_hold_is_a_failure(
 def test_a_message_alone_is_delivered_or_to_blame(
     topic: str, options: Options, size: int, code: str | None
 ) -> None:
-    publisher = Publisher({**options, **ALONE}, _LOG)
+    publisher = Publisher({**options, **ALONE}, _LOG, list)
 
     send(publisher, events_of(topic, 1, size=size))
     publisher.await_rest(lambda: True)
