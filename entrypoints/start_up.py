@@ -15,7 +15,7 @@ from application.errors import DatabaseUnavailable
 from entrypoints.settings import Settings
 
 if TYPE_CHECKING:
-    from entrypoints.composition import Storage
+    from entrypoints.composition.storage import Storage
 
 # How long the database may take to be there, and to have its tables: containers of one compose file
 # start together, the migrations among them.

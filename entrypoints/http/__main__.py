@@ -9,7 +9,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
-from entrypoints.composition import Api
+from entrypoints.composition.api import Api
 from entrypoints.http.app import create_app
 from entrypoints.logs import configure_logs
 from entrypoints.settings import InvalidSettings, Settings, load_settings

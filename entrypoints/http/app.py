@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from application.errors import ApplicationError
 from domain.errors import DomainError
-from entrypoints.composition import Api
+from entrypoints.composition.api import Api
 from entrypoints.http.authentication import Authenticator
 from entrypoints.http.builds import BuildEndpoints
 from entrypoints.http.containers import ContainerEndpoints

@@ -12,7 +12,8 @@ import sys
 import structlog
 
 from application.errors import DatabaseUnavailable
-from entrypoints.composition import Storage, Worker
+from entrypoints.composition.storage import Storage
+from entrypoints.composition.worker import Worker
 from entrypoints.logs import configure_logs, silence_logs
 from entrypoints.settings import InvalidSettings, Settings, load_settings
 from entrypoints.start_up import StartRefused, listening_socket, open_storage

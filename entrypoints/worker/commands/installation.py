@@ -10,7 +10,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 from psycopg_pool import PoolTimeout
 
 from application.errors import CommandRefused, DatabaseUnavailable, NotFound
-from entrypoints.composition import Worker
+from entrypoints.composition.worker import Worker
 from entrypoints.settings import load_settings
 from entrypoints.worker.commands.errors import Failed, Refused
 

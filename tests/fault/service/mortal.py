@@ -15,7 +15,8 @@ from adapters.failpoints.registry import FailpointRaised
 from application.bring_up_container import Verdict
 from application.errors import DatabaseUnavailable, LeaseLost
 from application.leases import Lease
-from entrypoints.composition import Api, Worker
+from entrypoints.composition.api import Api
+from entrypoints.composition.worker import Worker
 from entrypoints.settings import load_settings
 from entrypoints.worker.dispatcher import CONTAINER_WORKS, UNFORESEEN_RETRY_SECONDS
 from tests.contracts.fake_docker import FakeDocker

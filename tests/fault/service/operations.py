@@ -23,7 +23,7 @@ from application.upload_image import UploadImage
 from domain.container_status import Desired
 from domain.image import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits
-from entrypoints.composition import Api
+from entrypoints.composition.api import Api
 from tests.integration.worker.worker import Worker
 
 USER = "user-1"

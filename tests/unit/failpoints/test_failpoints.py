@@ -18,7 +18,8 @@ from adapters.volume.context_store import VolumeContextStore
 from application.errors import OutcomeUnknown
 from application.ports import ContainerEngine
 from application.unit_of_work import UnitOfWork
-from entrypoints.composition import Api, Worker
+from entrypoints.composition.api import Api
+from entrypoints.composition.worker import Worker
 from entrypoints.dev.service_processes import COMMANDS, clean_environment
 from entrypoints.settings import Settings
 from tests.contracts.fake_engine import FakeContainerEngine
