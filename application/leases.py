@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID
 
 from domain.container_status import Desired
 
@@ -61,12 +60,10 @@ class BuildQuota:
     """How many builds may be leased at once; leases that have run out do not count.
 
     Attributes:
-        worker_id: whose claims these are.
-        per_worker: to this worker, CONCURRENT_BUILDS.
+        per_worker: to the worker that claims, CONCURRENT_BUILDS.
         per_user: for one user, over all workers, CONCURRENT_BUILDS_PER_USER.
     """
 
-    worker_id: UUID
     per_worker: int
     per_user: int
 

@@ -16,7 +16,7 @@ from typing import LiteralString
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from adapters.postgres.claims import TRUSTED, claimed
+from adapters.postgres.claims import TRUSTED, Claimant, claimed
 from application.leases import BuildQuota, Lease, Leased
 
 # Any constant does, as long as nothing else in the database uses it ("ORCHBLDS" in ASCII).
@@ -36,7 +36,7 @@ _TRY_LOCK = "SELECT pg_try_advisory_xact_lock(%(key)s) AS locked"
 
 # What does not count any more must not come back: a lease that was renewed late would do that.
 _END_EXPIRED = """
-UPDATE builds SET lease_until = NULL, leased_by = NULL
+UPDATE builds SET lease_until = NULL
 WHERE id IN (SELECT id FROM builds WHERE lease_until < now() FOR NO KEY UPDATE SKIP LOCKED)
 """
 
@@ -81,16 +81,15 @@ def claim_builds(
     engine_id: str,
     quota: BuildQuota,
     limit: int,
-    seconds: float,
+    claimant: Claimant,
 ) -> Sequence[Lease]:
-    """Claim builds that are due, of this engine or of none yet, for `seconds`."""
+    """Claim builds that are due, of this engine or of none yet."""
     parameters = {
         "engine_id": engine_id,
-        "worker_id": quota.worker_id,
         "per_worker": quota.per_worker,
         "per_user": quota.per_user,
         "limit": limit,
-        "seconds": seconds,
+        **claimant.parameters,
     }
     any_due = connection.execute(_ANY_DUE, parameters).fetchone()
     if any_due is None or not any_due["any_due"]:

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import LiteralString
+from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -76,6 +78,7 @@ WITH in_hand AS (
 )
 UPDATE containers c
 SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s),
+    leased_by = %(worker_id)s,
     -- Whatever is done begins with a fresh look.
     nominated_at = NULL
 FROM picked WHERE c.id = picked.id
@@ -100,11 +103,29 @@ WITH picked AS (
     FOR NO KEY UPDATE OF i SKIP LOCKED
 )
 UPDATE images i
-SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s)
+SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %(seconds)s),
+    leased_by = %(worker_id)s
 FROM picked WHERE i.id = picked.id
 RETURNING i.id, i.id AS image_id, i.lease_epoch, 0 AS generation, NULL AS desired,
           i.attempts, 'remove_image' AS work
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, and for how long.
+
+    Attributes:
+        worker_id: of the process; noted with the lease, see `adapters.postgres.presence`.
+        seconds: how long a claim lasts unless it is renewed or covered.
+    """
+
+    worker_id: UUID
+    seconds: float
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        return {"worker_id": self.worker_id, "seconds": self.seconds}
 
 
 def claim_containers(
@@ -112,23 +133,23 @@ def claim_containers(
     engine_id: str,
     works: Collection[Work],
     limit: int,
-    seconds: float,
+    claimant: Claimant,
 ) -> Sequence[Lease]:
-    """Claim containers of an engine that are due for one of `works`, for `seconds`."""
+    """Claim containers of an engine that are due for one of `works`."""
     parameters = {
         "engine_id": engine_id,
         "works": [str(work) for work in works],
         "limit": limit,
-        "seconds": seconds,
+        **claimant.parameters,
     }
     return claimed(connection, Leased.CONTAINER, _CLAIM_CONTAINERS, parameters)
 
 
 def claim_image_removals(
-    connection: Connection[DictRow], engine_id: str, limit: int, seconds: float
+    connection: Connection[DictRow], engine_id: str, limit: int, claimant: Claimant
 ) -> Sequence[Lease]:
-    """Claim images in deletion that nothing uses any more, for `seconds`."""
-    parameters = {"engine_id": engine_id, "limit": limit, "seconds": seconds}
+    """Claim images in deletion that nothing uses any more."""
+    parameters = {"engine_id": engine_id, "limit": limit, **claimant.parameters}
     return claimed(connection, Leased.IMAGE, _CLAIM_IMAGE_REMOVALS, parameters)
 
 

@@ -9,6 +9,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from adapters.postgres import build_claims, claims
+from adapters.postgres.claims import Claimant
 from adapters.postgres.signals import Channel
 from application.errors import LeaseLost
 from application.leases import BuildQuota, Lease, Leased, Renewal, Settlement, Work
@@ -24,15 +25,6 @@ def _for_each_table(sql: LiteralString) -> Mapping[Leased, LiteralString]:
     return {kind: sql.replace("@table", table) for kind, table in _TABLES.items()}
 
 
-def _ending_leases(sql: LiteralString) -> Mapping[Leased, LiteralString]:
-    """As above; of a build is noted, too, which worker holds it."""
-    ending = _for_each_table(sql)
-    of_builds = ending[Leased.BUILD].replace(
-        "lease_until = NULL,", "lease_until = NULL, leased_by = NULL,"
-    )
-    return {**ending, Leased.BUILD: of_builds}
-
-
 _HOLD = _for_each_table(
     """
 SELECT 1 FROM @table
@@ -46,7 +38,7 @@ SET lease_until = greatest(lease_until, now() + make_interval(secs => %(seconds)
 WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 """)
 
-_SETTLE = _ending_leases("""
+_SETTLE = _for_each_table("""
 UPDATE @table
 SET lease_until = NULL,
     next_attempt_at = CASE WHEN %(keeps_schedule)s THEN next_attempt_at
@@ -58,17 +50,17 @@ WHERE id = %(id)s AND lease_epoch = %(epoch)s AND lease_until IS NOT NULL
 """)
 
 _END_EXPIRED_BUILD = """
-UPDATE builds SET lease_until = NULL, leased_by = NULL WHERE id = %(id)s AND lease_until < now()
+UPDATE builds SET lease_until = NULL WHERE id = %(id)s AND lease_until < now()
 """
 
 _BUILD_IS_FREE = "SELECT lease_until IS NULL AS is_free FROM builds WHERE id = %(id)s"
 
 _START_BUILD_OVER = """
-UPDATE builds SET lease_until = NULL, leased_by = NULL, attempts = 0, next_attempt_at = now()
+UPDATE builds SET lease_until = NULL, attempts = 0, next_attempt_at = now()
 WHERE id = %(id)s
 """
 
-_REVOKE = _ending_leases("""
+_REVOKE = _for_each_table("""
 UPDATE @table
 SET lease_epoch = lease_epoch + 1, lease_until = NULL, attempts = 0,
     next_attempt_at = CASE WHEN %(due)s THEN now() END
@@ -115,27 +107,23 @@ class PostgresLeaseTable:
     Args:
         connection: the transaction's connection.
         signals: collects whom to wake after the commit.
-        lease_seconds: how long a claim lasts unless it is renewed or covered.
+        claimant: who claims in this transaction.
     """
 
     def __init__(
-        self, connection: Connection[DictRow], signals: set[Channel], lease_seconds: float
+        self, connection: Connection[DictRow], signals: set[Channel], claimant: Claimant
     ) -> None:
         self._signals = signals
         self._connection = connection
-        self._lease_seconds = lease_seconds
+        self._claimant = claimant
 
     def claim_containers(
         self, engine_id: str, works: Collection[Work], limit: int
     ) -> Sequence[Lease]:
-        return claims.claim_containers(
-            self._connection, engine_id, works, limit, self._lease_seconds
-        )
+        return claims.claim_containers(self._connection, engine_id, works, limit, self._claimant)
 
     def claim_builds(self, engine_id: str, quota: BuildQuota, limit: int) -> Sequence[Lease]:
-        return build_claims.claim_builds(
-            self._connection, engine_id, quota, limit, self._lease_seconds
-        )
+        return build_claims.claim_builds(self._connection, engine_id, quota, limit, self._claimant)
 
     def end_expired_build(self, build_id: int) -> bool:
         self._connection.execute(_END_EXPIRED_BUILD, {"id": build_id})
@@ -147,7 +135,7 @@ class PostgresLeaseTable:
         self._signals.add(Channel.WORK)
 
     def claim_image_removals(self, engine_id: str, limit: int) -> Sequence[Lease]:
-        return claims.claim_image_removals(self._connection, engine_id, limit, self._lease_seconds)
+        return claims.claim_image_removals(self._connection, engine_id, limit, self._claimant)
 
     def hold(self, lease: Lease) -> None:
         parameters = {"id": lease.id, "epoch": lease.epoch}

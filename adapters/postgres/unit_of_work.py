@@ -13,6 +13,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from adapters.postgres.builds import PostgresBuildRepository
+from adapters.postgres.claims import Claimant
 from adapters.postgres.containers import PostgresContainerRepository
 from adapters.postgres.engines import PostgresEngineDirectory
 from adapters.postgres.errors import TransactionConflict, translated_errors
@@ -48,7 +49,7 @@ class PostgresUnitOfWork:
         connection: Connection[DictRow],
         encoder: EventEncoder,
         new_event_id: Callable[[], UUID],
-        lease_seconds: float,
+        claimant: Claimant,
     ) -> None:
         self.signals: set[Channel] = set()
         self._connection = connection
@@ -59,7 +60,7 @@ class PostgresUnitOfWork:
         self.hostnames = PostgresHostnameRegistry(connection)
         self.host_ports = PostgresHostPortPool(connection)
         self.engines = PostgresEngineDirectory(connection)
-        self.leases = PostgresLeaseTable(connection, self.signals, lease_seconds)
+        self.leases = PostgresLeaseTable(connection, self.signals, claimant)
 
     def now(self) -> datetime:
         row = self._connection.execute(_NOW).fetchone()
@@ -76,7 +77,7 @@ class PostgresTransactionRunner:
         encoder: turns events into what the ledger stores.
         new_event_id: returns a new UUIDv7.
         signal: is told the channels to wake once a transaction is committed.
-        lease_seconds: how long a claim lasts unless it is renewed or covered.
+        claimant: who claims, if anything is claimed at all.
     """
 
     def __init__(
@@ -85,14 +86,13 @@ class PostgresTransactionRunner:
         encoder: EventEncoder,
         new_event_id: Callable[[], UUID],
         signal: Callable[[set[Channel]], None],
-        *,
-        lease_seconds: float,
+        claimant: Claimant,
     ) -> None:
         self._pool = pool
         self._encoder = encoder
         self._new_event_id = new_event_id
         self._signal = signal
-        self._lease_seconds = lease_seconds
+        self._claimant = claimant
 
     def run(self, work: Callable[[UnitOfWork], T]) -> T:
         pause = _FIRST_PAUSE_SECONDS
@@ -110,7 +110,5 @@ class PostgresTransactionRunner:
 
     def _run_once(self, work: Callable[[UnitOfWork], T]) -> tuple[T, set[Channel]]:
         with translated_errors(), self._pool.connection() as connection, connection.transaction():
-            uow = PostgresUnitOfWork(
-                connection, self._encoder, self._new_event_id, self._lease_seconds
-            )
+            uow = PostgresUnitOfWork(connection, self._encoder, self._new_event_id, self._claimant)
             return work(uow), uow.signals

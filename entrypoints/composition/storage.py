@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import uuid_utils.compat
 from dependency_injector import containers, providers
@@ -12,6 +12,7 @@ from adapters.failpoints.calls import store_with_failpoints
 from adapters.failpoints.names import UseCase
 from adapters.failpoints.registry import Failpoints
 from adapters.failpoints.transactions import with_failpoints
+from adapters.postgres.claims import Claimant
 from adapters.postgres.engines import PostgresEngineRegistry
 from adapters.postgres.pool import create_pool
 from adapters.postgres.signals import PostgresNotifier
@@ -38,6 +39,8 @@ class Storage(containers.DeclarativeContainer):
     settings = providers.Dependency(instance_of=Settings)
     application_name = providers.Dependency(instance_of=str)
 
+    # Under it a worker holds leases; nobody else claims anything.
+    process_id = providers.Singleton(uuid4)
     pool = providers.Singleton(
         create_pool,
         settings.provided.database_url,
@@ -69,7 +72,7 @@ class Storage(containers.DeclarativeContainer):
         encoder,
         new_event_id,
         notifier.provided.signal,
-        lease_seconds=settings.provided.lease_seconds,
+        providers.Singleton(Claimant, process_id, settings.provided.lease_seconds),
     )
 
 

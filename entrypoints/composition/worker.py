@@ -15,6 +15,7 @@ from adapters.failpoints.names import UseCase
 from adapters.postgres.audit_records import PostgresRecords
 from adapters.postgres.census import PostgresCensus
 from adapters.postgres.lost_engines import PostgresLostEngines
+from adapters.postgres.presence import PostgresPresence
 from adapters.postgres.quarantine import PostgresQuarantine
 from adapters.postgres.signals import Channel, PostgresListener
 from adapters.postgres.sweep_register import PostgresSweepRegister
@@ -39,6 +40,7 @@ from entrypoints.worker.engine_events import EngineEvents
 from entrypoints.worker.engine_monitor import EngineAddress, EngineMonitor
 from entrypoints.worker.engine_passes import EnginePasses
 from entrypoints.worker.instance_keeper import InstanceKeeper
+from entrypoints.worker.presence import Presence
 from entrypoints.worker.scratch_folder import ScratchFolder
 from entrypoints.worker.setbacks import note_setback
 from entrypoints.worker.sweeps import Sweeps
@@ -96,8 +98,6 @@ class Worker(Storage):
         providers.Object(note_setback),
         Storage.settings.provided.restart_backoff,
     )
-    # Of this process: what it has in hand is counted under it.
-    worker_id = providers.Singleton(uuid4)
     builds = providers.Singleton(
         RunBuild,
         transactions_of(UseCase.BUILD),
@@ -107,7 +107,6 @@ class Worker(Storage):
         providers.Object(note_setback),
         providers.Factory(
             BuildQuota,
-            worker_id,
             Storage.settings.provided.concurrent_builds,
             Storage.settings.provided.concurrent_builds_per_user,
         ),
@@ -152,6 +151,15 @@ class Worker(Storage):
         probe_host=Storage.settings.provided.probe_address,
         startup_timeout_seconds=Storage.settings.provided.startup_timeout_seconds,
         lease_seconds=Storage.settings.provided.lease_seconds,
+    )
+    presence = providers.Singleton(
+        Presence,
+        providers.Singleton(
+            PostgresPresence,
+            Storage.settings.provided.database_url,
+            Storage.process_id,
+            Storage.notifier.provided.signal,
+        ),
     )
     census = providers.Singleton(PostgresCensus, Storage.pool, Storage.notifier.provided.signal)
     passes = providers.Singleton(

@@ -56,8 +56,8 @@ def serve() -> int:
 def _serve(worker: Worker, settings: Settings, listener: socket.socket) -> None:
     dispatcher, monitor, prober = worker.dispatcher(), worker.monitor(), worker.prober()
     services = (
-        worker.notifier(), monitor, worker.listener(), worker.passes(), worker.events(),
-        worker.sweeps(),
+        worker.notifier(), worker.presence(), monitor, worker.listener(), worker.passes(),
+        worker.events(), worker.sweeps(),
     )  # fmt: skip
     health = HealthServer(
         listener,
@@ -67,7 +67,7 @@ def _serve(worker: Worker, settings: Settings, listener: socket.socket) -> None:
     for service in services:
         service.start()
     health.start()
-    log.info("worker serves", port=settings.worker_port, worker_id=str(worker.worker_id()))
+    log.info("worker serves", port=settings.worker_port, worker_id=str(worker.process_id()))
     dispatcher.run()
     health.close()
     prober.close()

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
+from adapters.postgres.claims import Claimant
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.wire.events import EventEncoder
 from domain.container_status import Desired
@@ -20,7 +21,7 @@ from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.recording import prepare_streams, raise_and_record, writing_session
 from tests.integration.postgres import installation as installations
-from tests.integration.postgres.installation import Installation, ended, seen
+from tests.integration.postgres.installation import LEASE_SECONDS, Installation, ended, seen
 from tests.integration.relay.harness import wait_until
 
 pytestmark = pytest.mark.broker
@@ -188,7 +189,7 @@ def _recording_to(
         EventEncoder(topic, topic, "/orchestrator/test"),
         new_event_id,
         service.signals.append,
-        lease_seconds=10.0,
+        Claimant(uuid4(), seconds=LEASE_SECONDS),
     )
 
 

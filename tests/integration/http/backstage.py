@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 
 import uuid_utils.compat
 
+from adapters.postgres.claims import Claimant
 from adapters.postgres.engines import PostgresEngineRegistry
 from adapters.postgres.pool import create_pool
 from adapters.postgres.signals import PostgresNotifier
@@ -52,7 +53,7 @@ class Backstage:
 
     def __init__(self, database_url: str, *, notifying: bool = True) -> None:
         self._pool = create_pool(database_url, application_name="backstage", size=2)
-        self._quota = BuildQuota(uuid.uuid4(), per_worker=99, per_user=99)
+        self._quota = BuildQuota(per_worker=99, per_user=99)
         self._notifier = PostgresNotifier(database_url)
         self._registry = PostgresEngineRegistry(self._pool)
         self._transactions = PostgresTransactionRunner(
@@ -60,7 +61,7 @@ class Backstage:
             EventEncoder("container-lifecycle", "image-lifecycle", "/orchestrator/test"),
             uuid_utils.compat.uuid7,
             self._notifier.signal if notifying else lambda _: None,
-            lease_seconds=60.0,
+            Claimant(uuid.uuid4(), seconds=60.0),
         )
 
     def __enter__(self) -> Self:

@@ -5,17 +5,18 @@ its own) and an engine, which each test brings if it needs one.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import uuid_utils.compat
 from psycopg.rows import DictRow
 
+from adapters.postgres.claims import Claimant
 from adapters.postgres.engines import PostgresEngineRegistry
 from adapters.postgres.pool import create_pool
 from adapters.postgres.reader import PostgresReader
@@ -44,11 +45,12 @@ T = TypeVar("T")
 
 ENGINE = "engine-1"
 FIRST_PORT = 20000
+LEASE_SECONDS = 10.0
 CONTAINER_WORKS = (Work.START, Work.STOP, Work.DELETE, Work.OBSERVE)
 
 _EMPTY = """
 TRUNCATE outbox, blocked_streams, events, host_ports, containers, builds, images, hostnames,
-         restorations
+         restorations, workers
 """
 
 
@@ -84,6 +86,19 @@ class _EmptyContext:
         (destination / "Dockerfile").write_text("FROM scratch\n")
 
 
+@dataclass(frozen=True, slots=True)
+class BuildShare:
+    """A worker and how many builds may be in hand."""
+
+    per_worker: int = 99
+    per_user: int = 99
+    worker_id: UUID = field(default_factory=uuid4)
+
+    @property
+    def quota(self) -> BuildQuota:
+        return BuildQuota(self.per_worker, self.per_user)
+
+
 class Installation:
     """The use cases over one database and one volume, for as long as it is entered.
 
@@ -98,13 +113,7 @@ class Installation:
         self.pool = create_pool(database_url, application_name="under-test", size=24)
         self.registry = PostgresEngineRegistry(self.pool)
         self.encoder = EventEncoder("container-lifecycle", "image-lifecycle", "/orchestrator/test")
-        self.transactions = PostgresTransactionRunner(
-            self.pool,
-            self.encoder,
-            uuid_utils.compat.uuid7,
-            self.signals.append,
-            lease_seconds=10.0,
-        )
+        self.transactions = self.transactions_of(uuid4())
         self.store = VolumeContextStore(volume)
         self.reader = PostgresReader(self.pool, self.store.log_tail)
 
@@ -122,6 +131,15 @@ class Installation:
         traceback: TracebackType | None,
     ) -> None:
         self.pool.close()
+
+    def transactions_of(self, worker_id: UUID) -> PostgresTransactionRunner:
+        return PostgresTransactionRunner(
+            self.pool,
+            self.encoder,
+            uuid_utils.compat.uuid7,
+            self.signals.append,
+            Claimant(worker_id, seconds=LEASE_SECONDS),
+        )
 
     def empty(self) -> None:
         """Forget everything but the engine and its ports."""
@@ -258,12 +276,14 @@ class Installation:
         return self.transactions.run(work)
 
     def claim_builds(
-        self, quota: BuildQuota | None = None, *, engine_id: str = ENGINE, limit: int = 10
+        self, share: BuildShare | None = None, *, engine_id: str = ENGINE, limit: int = 10
     ) -> list[Lease]:
-        """Claim builds, as a worker of its own with room for everything unless a quota is given."""
-        quota = quota or BuildQuota(uuid4(), per_worker=99, per_user=99)
+        """Claim builds, as a worker of its own with room for everything unless a share is given."""
+        share = share or BuildShare()
         return list(
-            self.transactions.run(lambda uow: uow.leases.claim_builds(engine_id, quota, limit))
+            self.transactions_of(share.worker_id).run(
+                lambda uow: uow.leases.claim_builds(engine_id, share.quota, limit)
+            )
         )
 
     def outcomes(

@@ -1,13 +1,12 @@
 """How many builds are in hand at once: of a worker, of a user, of an image, whoever claims."""
 
 from functools import partial
-from uuid import uuid4
 
 from adapters.postgres.build_claims import LOCK_KEY
-from application.leases import BuildQuota, Lease, Settlement
+from application.leases import Lease, Settlement
 from application.unit_of_work import UnitOfWork
 from domain.build import LogTail
-from tests.integration.postgres.installation import ENGINE, Installation, utc_now
+from tests.integration.postgres.installation import ENGINE, BuildShare, Installation, utc_now
 from tests.integration.postgres.racing import race
 
 _ADVISORY_LOCKS = """
@@ -15,10 +14,6 @@ SELECT 1 FROM pg_locks
 WHERE locktype = 'advisory'
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-
-
-def quota(per_worker: int = 99, per_user: int = 99) -> BuildQuota:
-    return BuildQuota(uuid4(), per_worker, per_user)
 
 
 def upload_of(installation: Installation, user_id: str, count: int = 1) -> list[int]:
@@ -37,7 +32,7 @@ def ids(leases: list[Lease]) -> list[int]:
 def test_a_worker_holds_no_more_builds_than_its_share(installation: Installation) -> None:
     for number in range(4):
         upload_of(installation, f"user-{number}")
-    mine, others = quota(per_worker=2), quota(per_worker=3)
+    mine, others = BuildShare(per_worker=2), BuildShare(per_worker=3)
 
     first, again = installation.claim_builds(mine), installation.claim_builds(mine)
     rest = installation.claim_builds(others)
@@ -54,22 +49,22 @@ def test_a_user_at_the_limit_waits_and_lets_the_others_go_first(
     greedy = upload_of(installation, "greedy", 4)
     (modest,) = upload_of(installation, "modest")
 
-    first = installation.claim_builds(quota(per_user=2), limit=2)
-    second = installation.claim_builds(quota(per_user=2))
-    third = installation.claim_builds(quota(per_user=2))
+    first = installation.claim_builds(BuildShare(per_user=2), limit=2)
+    second = installation.claim_builds(BuildShare(per_user=2))
+    third = installation.claim_builds(BuildShare(per_user=2))
 
     assert (ids(first), ids(second), third) == ([greedy[0], modest], [greedy[1]], [])
 
 
 def test_a_user_gets_the_next_build_when_one_of_his_is_over(installation: Installation) -> None:
     first, second = upload_of(installation, "user-1", 2)
-    (lease,) = installation.claim_builds(quota(per_user=1))
-    meanwhile = installation.claim_builds(quota(per_user=1))
+    (lease,) = installation.claim_builds(BuildShare(per_user=1))
+    meanwhile = installation.claim_builds(BuildShare(per_user=1))
 
     installation.settle(lease, Settlement.retry(60))
 
     assert (lease.id, meanwhile) == (first, [])
-    assert ids(installation.claim_builds(quota(per_user=1))) == [second]
+    assert ids(installation.claim_builds(BuildShare(per_user=1))) == [second]
 
 
 def test_a_build_that_is_to_be_ended_goes_before_those_that_are_to_be_made(
@@ -81,14 +76,14 @@ def test_a_build_that_is_to_be_ended_goes_before_those_that_are_to_be_made(
         f"UPDATE builds SET status = 'running', cancel_requested = true WHERE id = {last}"
     )
 
-    assert ids(installation.claim_builds(quota(per_user=1))) == [last]
+    assert ids(installation.claim_builds(BuildShare(per_user=1))) == [last]
 
 
 def test_leases_that_ran_out_do_not_count_and_do_not_come_back(
     installation: Installation,
 ) -> None:
     first, second = upload_of(installation, "user-1", 2)
-    dead = quota(per_user=1)
+    dead = BuildShare(per_user=1)
     (lost,) = installation.claim_builds(dead)
     installation.execute(f"UPDATE builds SET next_attempt_at = 'infinity' WHERE id = {first}")
     installation.expire_leases()
@@ -103,13 +98,13 @@ def test_leases_that_ran_out_do_not_count_and_do_not_come_back(
 
 def test_a_lease_names_its_worker_until_it_is_settled(installation: Installation) -> None:
     (build_id,) = upload_of(installation, "user-1")
-    worker = quota()
+    worker = BuildShare()
     (lease,) = installation.claim_builds(worker)
     held = held_by(installation)
 
     installation.settle(lease, Settlement.again(60))
 
-    assert (held, held_by(installation)) == ({build_id: worker.worker_id}, {build_id: None})
+    assert (held, held_by(installation)) == ({build_id: worker.worker_id}, {})
 
 
 def test_racing_workers_never_exceed_what_a_user_may_have_in_hand(
@@ -117,7 +112,7 @@ def test_racing_workers_never_exceed_what_a_user_may_have_in_hand(
 ) -> None:
     for number in range(3):
         upload_of(installation, f"user-{number}", 5)
-    workers = [quota(per_worker=2, per_user=2) for _ in range(10)]
+    workers = [BuildShare(per_worker=2, per_user=2) for _ in range(10)]
 
     for _ in range(5):
         race([partial(installation.claim_builds, worker) for worker in workers] * 2)
@@ -126,12 +121,12 @@ def test_racing_workers_never_exceed_what_a_user_may_have_in_hand(
             "SELECT count(*) AS n FROM builds WHERE lease_until IS NOT NULL GROUP BY user_id"
         )
         of_workers = installation.rows(
-            "SELECT count(*) AS n FROM builds WHERE leased_by IS NOT NULL GROUP BY leased_by"
+            "SELECT count(*) AS n FROM builds WHERE lease_until IS NOT NULL GROUP BY leased_by"
         )
         assert max(row["n"] for row in of_users) <= 2
         assert max(row["n"] for row in of_workers) <= 2
     # Whoever lost a race comes back: in the end everything is taken up that may be.
-    installation.claim_builds(quota(per_user=2))
+    installation.claim_builds(BuildShare(per_user=2))
     assert len(installation.rows("SELECT 1 FROM builds WHERE lease_until IS NOT NULL")) == 6
 
 
@@ -154,7 +149,7 @@ def test_nobody_asks_for_the_lock_while_nothing_is_due(installation: Installatio
 
     def claim_and_look() -> tuple[list[Lease], int]:
         def work(uow: UnitOfWork) -> tuple[list[Lease], int]:
-            leases = list(uow.leases.claim_builds(ENGINE, quota(), 10))
+            leases = list(uow.leases.claim_builds(ENGINE, BuildShare().quota, 10))
             held = installation.rows(_ADVISORY_LOCKS)
             return leases, len(held)
 
@@ -236,8 +231,8 @@ def test_a_build_that_had_no_success_yet_may_be_repeated_anywhere(
 
 
 def held_by(installation: Installation) -> dict[int, object]:
-    """Who holds which build that may be claimed or is held."""
+    """Who holds which build."""
     rows = installation.rows(
-        "SELECT id, leased_by FROM builds WHERE next_attempt_at < 'infinity' ORDER BY id"
+        "SELECT id, leased_by FROM builds WHERE lease_until IS NOT NULL ORDER BY id"
     )
     return {row["id"]: row["leased_by"] for row in rows}

@@ -2,14 +2,21 @@
 
 import queue
 from collections.abc import Iterator
+from uuid import uuid4
 
 import psycopg
 import pytest
 import uuid_utils.compat
 
+from adapters.postgres.claims import Claimant
 from adapters.postgres.signals import Channel, PostgresListener, PostgresNotifier
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
-from tests.integration.postgres.installation import Crash, CrashingTransactions, Installation
+from tests.integration.postgres.installation import (
+    LEASE_SECONDS,
+    Crash,
+    CrashingTransactions,
+    Installation,
+)
 
 DEADLINE_SECONDS = 15.0
 EVERY = (Channel.WORK, Channel.OUTCOME, Channel.OUTBOX)
@@ -68,7 +75,7 @@ def transactions(
         installation.encoder,
         uuid_utils.compat.uuid7,
         notifier.signal,
-        lease_seconds=10,
+        Claimant(uuid4(), seconds=LEASE_SECONDS),
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -215,7 +214,7 @@ def test_a_build_that_ran_there_is_taken_up_by_another_engine(worker: Worker) ->
         worker.installation.store,
         utc_now,
         print,
-        BuildQuota(uuid4(), per_worker=10, per_user=10),
+        BuildQuota(per_worker=10, per_user=10),
         worker.space,
         timeout_seconds=900,
     )

@@ -5,7 +5,6 @@ the fake engine knows at once whether they answer.
 """
 
 from collections.abc import Sequence
-from uuid import uuid4
 
 from adapters.postgres.census import PostgresCensus
 from application.bring_up_container import BringUpContainer, Probe, Verdict
@@ -71,7 +70,7 @@ class Worker:
             installation.store,
             utc_now,
             self._note,
-            BuildQuota(uuid4(), per_worker=10, per_user=10),
+            BuildQuota(per_worker=10, per_user=10),
             self.space,
             timeout_seconds=900,
         )
