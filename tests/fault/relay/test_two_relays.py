@@ -118,8 +118,9 @@ def test_a_zombie_with_messages_in_flight_only_repeats_what_is_dropped(
         heir.wait_for("leading")
 
         # What the zombie sent arrives only now, and its heir sends the same rows.
+        applied = consumer.applied
         mortal_broker.thaw()
-        consumer.wait_for(consumer.applied + 1, RECOVERY_SECONDS)
+        consumer.wait_for(applied + 1, RECOVERY_SECONDS)
         zombie.resume()
         zombie.wait_for("session lost")
         zombie.wait_for("standing by")
