@@ -37,7 +37,7 @@ from application.unit_of_work import TransactionRunner, UnitOfWork
 from application.upload_image import UploadImage, UploadImageHandler
 from domain.build import LogTail
 from domain.container_status import Desired
-from domain.image import ImageSpec
+from domain.image_spec import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.observation import Observation
 

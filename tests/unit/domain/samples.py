@@ -10,7 +10,8 @@ from domain.container import Container
 from domain.container_spec import ContainerSpec
 from domain.container_status import ContainerStatus, Desired
 from domain.events import Cause
-from domain.image import Image, ImageSpec
+from domain.image import Image
+from domain.image_spec import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.observation import Observation
 from domain.restart_policy import RestartBackoff

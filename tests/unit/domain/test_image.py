@@ -13,7 +13,8 @@ from domain.errors import (
     InstanceLimitReached,
 )
 from domain.events import Cause, ImageEventType
-from domain.image import Image, ImageStatus
+from domain.image import Image
+from domain.image_status import ImageStatus
 from tests.unit.domain.samples import NOON, after, new_image
 
 LOG = LogTail("", truncated=False)
