@@ -12,7 +12,8 @@ from adapters.postgres.sweep_register import PostgresSweepRegister
 from adapters.volume.stored_files import VolumeStoredFiles
 from application.errors import EngineTransient, EngineUnreachable, EngineUntrusted
 from application.leftovers import Kind
-from application.sweep_leftovers import SweepLeftovers, SweepReport
+from application.sweep_leftovers import SweepLeftovers
+from application.sweep_report import SweepReport
 from domain.container_status import Desired
 from tests.contracts.fake_docker import App, ImageLabels
 from tests.contracts.fake_engine import FakeContainerEngine
