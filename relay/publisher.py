@@ -21,7 +21,7 @@ from relay.breakdown import Breakdown, Failure
 from relay.failpoints import Failpoint, reach
 from relay.lanes import Lanes
 from relay.logs import ClientLog
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
 # How often the caller is asked whether waiting still makes sense. The binding divides a flush of
 # 0.2 s or more into several, and goes on with the next after one of them raised a fatal error: the

@@ -24,7 +24,7 @@ from relay.health import Status
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.ordering import Offence
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown

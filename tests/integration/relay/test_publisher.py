@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
 from relay.settings import KafkaSettings
 from tests.integration.relay.conftest import Broker
