@@ -28,7 +28,7 @@ class Failure:
     """What was not delivered, or ended the client.
 
     Attributes:
-        code: librdkafka's name of the error, or one of `publisher.py`.
+        code: librdkafka's name of the error, or one of `kafka_client.py`.
         event: Which message it befell; None if it was the client itself.
     """
 

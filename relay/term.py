@@ -22,10 +22,11 @@ from relay.breakdown import Breakdown
 from relay.errors import BrokerTrouble
 from relay.health import Status
 from relay.intake import Intake
+from relay.kafka_client import Options
 from relay.metrics import Metrics
 from relay.ordering import Offence
 from relay.pending_event import PendingEvent
-from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
+from relay.publisher import ALONE, ONE_BY_ONE, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
 from relay.stall import Stall
