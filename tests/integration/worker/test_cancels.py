@@ -12,7 +12,7 @@ from domain.errors import ImageRefuses
 from entrypoints.worker.job import Job, Jobs
 from entrypoints.worker.lease_keeper import LeaseKeeper
 from tests.contracts.fake_engine import FakeContainerEngine
-from tests.integration.postgres.installation import Crash, CrashingTransactions
+from tests.integration.postgres.crashes import Crash, CrashingTransactions
 from tests.integration.worker.images import build, image_and_reason, told, uploaded
 from tests.integration.worker.worker import Worker
 

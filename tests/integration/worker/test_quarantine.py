@@ -7,18 +7,15 @@ import pytest
 
 from adapters.postgres.lost_engines import PostgresLostEngines
 from adapters.postgres.quarantine import PostgresQuarantine
-from application.declare_engine_lost import (
-    DeclareEngineLost,
-    DeclareEngineLostHandler,
-    LostSoFar,
-)
+from application.declare_engine_lost import DeclareEngineLost, DeclareEngineLostHandler, LostSoFar
 from application.errors import CommandRefused, LeaseLost, NotFound
 from application.leases import BuildQuota
 from application.run_build import RunBuild
 from domain.container_status import Desired
 from tests.contracts.fake_docker import App
 from tests.contracts.fake_engine import FakeContainerEngine
-from tests.integration.postgres.installation import Crash, CrashingTransactions, utc_now
+from tests.integration.postgres.crashes import Crash, CrashingTransactions
+from tests.integration.postgres.installation import utc_now
 from tests.integration.worker.auditor import Auditor
 from tests.integration.worker.worker import Worker
 
