@@ -4,6 +4,7 @@ Every operation may die after its last write, before its commit: then the model 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -120,13 +121,13 @@ class UsersMachine(InstalledMachine):
         if asking != owner or container.status == "deleted":
             expect_refusal(NotFound, wish)
             return
-        before = (container.desired, container.wish_cause, container.generation)
+        before = replace(container)
         if container.wish(desired, "api") == "refused":
             expect_refusal(ContainerRefuses, wish)
         elif (generation := self.surviving(wish, crash=crash)) is not None:
             assert generation == container.generation
         else:
-            container.desired, container.wish_cause, container.generation = before
+            self.model.containers[container_id] = before
 
     @precondition(lambda self: bool(self.model.images))
     @rule(data=st.data(), crash=CRASHES)
