@@ -24,8 +24,13 @@ class ImageBuilds(ImageState):
 
     # ---- wishes: the api's side ------------------------------------------------------------
 
-    def request_rebuild(self, build_id: int, *, now: datetime, request_id: str) -> None:
+    def request_rebuild(
+        self, build_id: int, *, now: datetime, request_id: str | None, cause: Cause = Cause.API
+    ) -> None:
         """Queue another build of the stored context; the last good build stays in use meanwhile.
+
+        Args:
+            request_id: None if no request asks for it.
 
         Raises:
             ImageRefuses: while it builds, or in deletion.
@@ -36,7 +41,7 @@ class ImageBuilds(ImageState):
             raise ImageRefuses(self.status, "rebuild", "upload it again")
         previous = self._move(ImageStatus.BUILDING, None, now)
         self.request_id = request_id
-        self._raise(ImageEventType.BUILD_STARTED, previous, Cause.API, now, build_id)
+        self._raise(ImageEventType.BUILD_STARTED, previous, cause, now, build_id)
 
     def request_cancel(self, request_id: str) -> None:
         """Wish the build that is queued or runs ended.
@@ -91,26 +96,26 @@ class ImageBuilds(ImageState):
 
     def lose_engine(
         self, engine_id: str, active_build: Build | None, reason: str, now: datetime
-    ) -> None:
+    ) -> bool:
         """Note that an engine is gone for good, and with it what was built on it.
 
-        An image that was ready is told as failed; a build that is queued or runs goes on elsewhere.
+        A build that is queued or runs goes on elsewhere.
 
         Args:
             active_build: the last good build, None if there is none.
-            reason: what the user should know, in one sentence.
+            reason: what the user should know where only a rebuild of theirs can help, in one
+                sentence: the build after the good one has failed or was cancelled.
+
+        Returns:
+            Whether it is ready and has no build any more: a rebuild has to be queued with it.
         """
         if self.engine_id == engine_id:
             self.engine_id = None
         if active_build is None or active_build.engine_id != engine_id:
-            return
+            return False
         self.active_build_id = None
         if self.status is ImageStatus.READY:
-            # As if it had been built again, in vain: a build that is over fails no more by itself.
-            previous = self._move(ImageStatus.BUILDING, None, now)
-            self._move(ImageStatus.BUILD_FAILED, reason, now)
-            self._raise(
-                ImageEventType.BUILD_FAILED, previous, Cause.RECONCILER, now, active_build.id
-            )
-        elif not self.is_deleting and self.status is not ImageStatus.BUILDING:
+            return True
+        if not self.is_deleting and self.status is not ImageStatus.BUILDING:
             self.status_reason, self.updated_at = reason, now
+        return False

@@ -129,6 +129,6 @@ def test_an_image_whose_last_build_failed_shows_that_the_good_one_is_lost_too() 
     image = ready_image()
     image.status = ImageStatus.BUILD_FAILED
 
-    image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+    assert not image.lose_engine("engine-1", ended_build(), "build it again", after(5))
 
     assert (image.status_reason, image.events) == ("build it again", [])

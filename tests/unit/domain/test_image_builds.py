@@ -145,19 +145,21 @@ def test_a_cancelled_build_of_a_living_image_shows_in_its_status() -> None:
     assert (image.status, image.status_reason) == (ImageStatus.BUILD_CANCELLED, "cancelled")
 
 
-def test_a_ready_image_whose_engine_is_lost_has_no_build_and_says_so() -> None:
+def test_a_ready_image_whose_engine_is_lost_is_built_again() -> None:
     image = ready_image()
     image.place_on("engine-1")
 
-    image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+    needs_build = image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+    image.request_rebuild(71, now=after(5), request_id=None, cause=Cause.RECONCILER)
 
     told = image.events[-1]
-    assert (image.status, image.status_reason) == (ImageStatus.BUILD_FAILED, "build it again")
+    assert needs_build
+    assert (image.status, image.status_reason) == (ImageStatus.BUILDING, None)
     assert (image.active_build_id, image.engine_id) == (None, None)
-    assert (told.type, told.sequence) == (ImageEventType.BUILD_FAILED, 3)
+    assert (told.type, told.sequence) == (ImageEventType.BUILD_STARTED, 3)
     assert (told.previous_status, told.status, told.cause) == (
         "ready",
-        "build_failed",
+        "building",
         Cause.RECONCILER,
     )
 
@@ -166,7 +168,7 @@ def test_an_image_that_is_built_again_when_its_engine_is_lost_goes_on_building()
     image = ready_image()
     image.status = ImageStatus.BUILDING
 
-    image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+    assert not image.lose_engine("engine-1", ended_build(), "build it again", after(5))
 
     assert (image.status, image.active_build_id, image.events) == (ImageStatus.BUILDING, None, [])
 
@@ -175,7 +177,7 @@ def test_an_image_in_deletion_waits_for_no_lost_engine() -> None:
     image = deleting_image()
     image.place_on("engine-1")
 
-    image.lose_engine("engine-1", ended_build(), "build it again", after(5))
+    assert not image.lose_engine("engine-1", ended_build(), "build it again", after(5))
 
     assert (image.status, image.engine_id, image.events) == (ImageStatus.DELETING, None, [])
 
@@ -184,6 +186,6 @@ def test_an_engine_without_its_good_build_costs_an_image_nothing() -> None:
     image = ready_image()
     image.place_on("engine-2")
 
-    image.lose_engine("engine-2", ended_build(), "build it again", after(5))
+    assert not image.lose_engine("engine-2", ended_build(), "build it again", after(5))
 
     assert (image.status, image.active_build_id, image.engine_id) == (ImageStatus.READY, 70, None)
