@@ -75,7 +75,9 @@ def test_a_wish_during_an_outage_is_told_as_pending_and_why_and_carried_out_afte
     assert [answer.status_code for answer in answers] == [202, 202, 202]
     reasons = {body["status_reason"] for body in bodies}
     assert reasons == {"the engine is not reachable at the moment"}
-    assert [body["status"] for body in bodies] == ["stopping", "deleting", "creating"]
+    # An engine that ends in order may have told of its containers' ends before that.
+    assert bodies[0]["status"] in {"stopping", "exited"}
+    assert [body["status"] for body in bodies[1:]] == ["deleting", "creating"]
     # What ended with the engine was not ended by the wish, and is told once.
     assert behind.recorded(stopped) == [*RAN, "stopped"]
     assert behind.recorded(deleted) == [*RAN, "stopped", "deleted"]

@@ -39,7 +39,12 @@ class Pair:
 def pair(
     new_database: Callable[[], str], broker: GivenBroker, mortal_engine: Engine, tmp_path: Path
 ) -> Iterator[Pair]:
-    settings = {"HOST_PORT_RANGE": f"24300-{24300 + _PORTS - 1}", "DATABASE_POOL_SIZE": "20"}
+    settings = {
+        "HOST_PORT_RANGE": f"24300-{24300 + _PORTS - 1}",
+        "DATABASE_POOL_SIZE": "20",
+        # Tags bear user and image: another installation of the same user would share them.
+        "DEV_USER_ID": "pair",
+    }
     servers = broker.bootstrap_servers
     with contextlib.ExitStack() as parts:
         service = parts.enter_context(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -29,7 +30,12 @@ def address(tmp_path: Path, mortal_engine: Engine) -> Path:
 def service(
     new_database: Callable[[], str], broker: GivenBroker, address: Path, tmp_path: Path
 ) -> Iterator[RunningService]:
-    settings = {"HOST_PORT_RANGE": "24200-24219", "RECONCILE_INTERVAL_SECONDS": "1"}
+    settings = {
+        "HOST_PORT_RANGE": "24200-24219",
+        "RECONCILE_INTERVAL_SECONDS": "1",
+        # Tags bear user and image: another installation of the same user would share them.
+        "DEV_USER_ID": f"other-{uuid4().hex[:8]}",
+    }
     host = f"unix://{address}"
     with running_service(
         tmp_path, new_database(), broker.bootstrap_servers, host, settings
