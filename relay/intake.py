@@ -205,7 +205,7 @@ class Intake:
 
     def _look_below(self) -> None:
         """Let the next fetch look at everything; what was returned and not deleted is known."""
-        self._floor.reset()
+        self._floor.look_below()
         self._backlogs.let_all_in()
         self.found_nothing = False
         self._set_aside = self._suspected | self._survey.blocked
