@@ -18,9 +18,10 @@ id is at or below the frontier that was decided before that snapshot, it never w
 impossible or in ``late``, and ``above`` may become R. Ids above R are above ``above`` again.
 
 Transactions that stay open for long leave as many ids in ``late`` as they drew, not as many as
-others drew meanwhile. Should ``late`` grow beyond its bound, ``above`` stays at the frontier and
-fetches walk further; nothing is lost by it. The same holds for a leader that begins beside an open
-transaction that writes: it does not know what was published before, until that one has ended.
+others drew meanwhile; rows that are passed over count, too, until the frontier is beyond them.
+Should ``late`` grow beyond its bound, ``above`` stays at the frontier and fetches walk further;
+nothing is lost by it. The same holds for a leader that begins beside an open transaction that
+writes: it does not know what was published before, until that one has ended.
 
 Two things return to the outbox's lower part without a new id: the rows of a stream that was
 released, and what a failed delivery left. Both need a ``look_below``: fetches begin at zero again

@@ -77,6 +77,11 @@ class Intake:
         return self._backlogs.spread
 
     @property
+    def held(self) -> int:
+        """How many events were returned and not deleted."""
+        return self._backlogs.held
+
+    @property
     def leaves_out(self) -> bool:
         """Whether a stream has more pending than is looked for."""
         return bool(self._backlogs.left_out)

@@ -27,6 +27,13 @@ _VANISHED_SERVER = {
     "tcp_user_timeout": 10_000,
 }
 
+# The relay sends what is committed. What a crash of the server could still take back would be known
+# to consumers, and its number given to another event. Stricter settings stay.
+_KEEP_WHAT_IS_COMMITTED = """
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') = 'off'
+"""
+
 
 def connection_options(application_name: str) -> dict[str, Any]:
     """Return the keyword arguments that every connection of ours is opened with."""
@@ -58,6 +65,12 @@ def create_pool(database_url: str, *, application_name: str, size: int) -> Pool:
         max_size=size,
         timeout=WAIT_SECONDS,
         check=ConnectionPool.check_connection,
+        configure=_keep_what_is_committed,
         open=False,
         name=application_name,
     )
+
+
+def _keep_what_is_committed(connection: Connection[DictRow]) -> None:
+    connection.execute(_KEEP_WHAT_IS_COMMITTED)
+    connection.commit()

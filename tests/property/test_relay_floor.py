@@ -238,7 +238,7 @@ def test_a_look_below_the_floor_leaves_it_where_it_was() -> None:
 
     window = floor.window(frontier.decided)
     assert (walking.above, further.above) == (0, 7_000)
-    assert (window.above, window.late) == (10_000, {3})
+    assert (window.above, window.late) == (10_000, frozenset({3}))
 
 
 def test_a_reading_of_an_empty_table_decides_what_it_saw() -> None:
