@@ -18,16 +18,21 @@ from psycopg.conninfo import make_conninfo
 class FreezingProxy:
     """Passes connections on to the server behind a database URL, while it is entered.
 
+    Args:
+        accepting: listen at once; else from its entry, and until then connections are refused.
+
     Attributes:
         url: reaches the same database through the proxy.
         unanswered: set once somebody has said something to the frozen server.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, accepting: bool = True) -> None:
         with psycopg.connect(database_url) as connection:
-            host, port = connection.info.host, connection.info.port
-        self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+            self._target = (connection.info.host, connection.info.port)
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        if accepting:
+            self._listener.listen()
         self._flowing = threading.Event()
         self._flowing.set()
         self._sockets: list[socket.socket] = []
@@ -36,6 +41,7 @@ class FreezingProxy:
         self.url = make_conninfo(database_url, port=self._listener.getsockname()[1], **address)
 
     def __enter__(self) -> Self:
+        self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
