@@ -41,7 +41,7 @@ COPY relay /app/relay
 RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/app"]
 USER 10001:10001
 EXPOSE 3005
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "/app/healthcheck.py", "RELAY_PORT", "3005"]
 CMD ["python", "-m", "relay"]
 
@@ -57,19 +57,22 @@ RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"
 RUN mkdir -p /var/lib/orchestrator/build-contexts \
     && chown -R 10001:10001 /var/lib/orchestrator
 
-FROM service AS worker
+FROM runtime AS worker
 # From Debian: python-on-whales would fetch a client at run time if there were none. `tini` is
 # process 1, for what a killed client leaves behind (its plugins) becomes a child of process 1, and
 # Python does not collect children that it does not know.
-RUN apt-get update \
+RUN export DEBIAN_FRONTEND=noninteractive \
+    && apt-get update \
     && apt-get install --yes --no-install-recommends \
         'docker-cli=26.1.5*' 'docker-buildx=0.13.1*' 'tini=0.19.0*' \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
     && docker buildx version
+COPY --from=service /app /app
+COPY --from=service --chown=10001:10001 /var/lib/orchestrator /var/lib/orchestrator
 ENV DOCKER_CONFIG=/tmp/.docker
 USER 10001:10001
 EXPOSE 3004
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "/app/healthcheck.py", "WORKER_PORT", "3004"]
 ENTRYPOINT ["tini", "--"]
 CMD ["python", "-m", "entrypoints.worker"]
@@ -77,6 +80,6 @@ CMD ["python", "-m", "entrypoints.worker"]
 FROM service AS api
 USER 10001:10001
 EXPOSE 3003
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "/app/healthcheck.py", "PORT", "3003"]
 CMD ["python", "-m", "entrypoints.http"]

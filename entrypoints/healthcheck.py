@@ -25,7 +25,7 @@ def main(variable: str, default: str) -> int:
         answer = connection.getresponse()
         body = " ".join(answer.read(4096).decode(errors="replace").split())
     except (OSError, HTTPException) as exc:
-        print(f"nobody answers at {host}:{port}: {exc or type(exc).__name__}")  # noqa: T201 - what it is for
+        print(f"nobody answers at {host}:{port}: {str(exc) or type(exc).__name__}")  # noqa: T201 - what it is for
         return 1
     if answer.status == 200:  # noqa: PLR2004 - no import for one number
         return 0
