@@ -16,7 +16,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from entrypoints.dev.engine_packages import (
     newer_source,
 )
 from entrypoints.dev.folders import download_folder
+from entrypoints.dev.long_command import LongCommandError, run_long
 
 _SUITE = "trixie"
 _PACKAGES = ("python3", "python3-venv", "ca-certificates")
@@ -35,7 +35,6 @@ _REPOSITORY = "orchestrator-stand-in"
 _CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 # What of pip's settings says where packages come from; the rest is this machine's own business.
 _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
-_TOLD_EVERY_SECONDS = 10.0
 
 
 def stand_in_image(docker_host: str, say: Callable[[str], None]) -> str:
@@ -131,22 +130,10 @@ def _bootstrap(root: Path, say: Callable[[str], None]) -> None:
     assert uri is not None  # noqa: S101 - our own stanza
     say(f"stand-in: debootstrap of {_SUITE}, minutes")
     command = ["debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
-    began = told = time.monotonic()
-    with subprocess.Popen(  # noqa: S603 - fixed program
-        [*command, _SUITE, str(root), uri[1]],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as running:
-        assert running.stdout is not None  # noqa: S101 - it is a pipe
-        last = ""
-        for line in running.stdout:
-            last = line.strip() or last
-            if time.monotonic() - told >= _TOLD_EVERY_SECONDS:
-                told = time.monotonic()
-                say(f"stand-in: {told - began:.0f} s, {last.removeprefix('I: ')}")
-    if running.returncode:
-        raise EngineMissingError(f"debootstrap failed: {last}")
+    try:
+        run_long([*command, _SUITE, str(root), uri[1]], "stand-in", say)
+    except LongCommandError as exc:
+        raise EngineMissingError(f"debootstrap failed: {str(exc).splitlines()[-1]}") from exc
 
 
 def _run(command: list[str]) -> None:

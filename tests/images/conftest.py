@@ -7,7 +7,6 @@ the first run takes long. Without TEST_IMAGES none of it is collected: `make tes
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import pytest
 
 from entrypoints.dev.engine import prepare_private_engine
 from entrypoints.dev.folders import REPOSITORY
+from entrypoints.dev.long_command import run_long
 from entrypoints.dev.ports import free_ports
 from entrypoints.dev.private_engine import Engine
 from entrypoints.dev.stand_in_image import stand_in_image
@@ -34,9 +34,9 @@ _BEGAN = time.monotonic()
 
 
 def say(line: str) -> None:
-    """Tell the progress at once, whatever pytest captures."""
-    sys.__stderr__.write(f"[{time.monotonic() - _BEGAN:4.0f} s] {line}\n")  # type: ignore[union-attr] # it is open
-    sys.__stderr__.flush()  # type: ignore[union-attr] # as above
+    """Tell the progress at once; `make test-images` lets pytest capture nothing."""
+    sys.stdout.write(f"[{time.monotonic() - _BEGAN:4.0f} s] {line}\n")
+    sys.stdout.flush()
 
 
 @pytest.fixture(scope="session")
@@ -69,18 +69,15 @@ def images(builder: Engine) -> dict[str, str]:
 
 
 def _build(host: str, stand_in: str, target: str, name: str) -> None:
-    done = subprocess.run(
+    run_long(
         [
             *("docker", "--host", host, "buildx", "build", "--progress", "plain"),
             *("--build-arg", f"PYTHON_IMAGE={stand_in}", "--target", target, "--tag", name),
             str(REPOSITORY),
         ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+        target,
+        say,
     )
-    assert done.returncode == 0, done.stdout[-4000:]
 
 
 @pytest.fixture(scope="session")
