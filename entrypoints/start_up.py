@@ -55,7 +55,7 @@ def end_on_signals() -> None:
 
 
 def open_storage(storage: Storage, settings: Settings, listener: socket.socket) -> None:
-    """Wait for the database and its tables, connect, and make the volume's folders.
+    """Make the volume's folders, wait for the database and its tables, and connect.
 
     Args:
         listener: where the process will serve; until then it tells there what it waits for.
@@ -63,6 +63,10 @@ def open_storage(storage: Storage, settings: Settings, listener: socket.socket) 
     Raises:
         StartRefused: something that does not heal by itself.
     """
+    try:
+        storage.store().prepare()
+    except OSError as exc:
+        raise StartRefused(f"BUILD_CONTEXT_BASE_DIR: {exc.filename}: {exc.strerror}") from exc
     with StartingServer(listener) as starting:
 
         def tell(reason: str) -> None:
@@ -72,13 +76,10 @@ def open_storage(storage: Storage, settings: Settings, listener: socket.socket) 
     try:
         storage.pool().open(wait=True, timeout=_CONNECT_SECONDS)
     except PoolTimeout as exc:
+        storage.pool().close(timeout=1.0)
         # Without the URL: it holds a password.
         raise StartRefused("DATABASE_URL: the database cannot be reached any more") from exc
     storage.installation_id.override(settings.installation_id or recorded_id)
-    try:
-        storage.store().prepare()
-    except OSError as exc:
-        raise StartRefused(f"BUILD_CONTEXT_BASE_DIR: {exc}") from exc
 
 
 def wait_for_database(database_url: str, tell: Callable[[str], None]) -> str:
