@@ -94,11 +94,11 @@ def test_a_database_that_goes_and_comes_is_told_and_heals(
         ) as worker,
         running(ImageContainer(host, images["relay"], settings | ports), healthy=False) as relay,
     ):
-        told = [each.wait_until_unhealthy("refused") for each in (api, worker, relay)]
+        told = [each.wait_until_unhealthy("database") for each in (api, worker, relay)]
         with away:
             for each in (api, worker, relay):
                 each.wait_until_healthy()
-        again = [each.wait_until_unhealthy("") for each in (api, worker, relay)]
+        again = [each.wait_until_unhealthy("database") for each in (api, worker, relay)]
         with FreezingProxy(database, port=away.port):
             for each in (api, worker, relay):
                 each.wait_until_healthy()
