@@ -12,6 +12,8 @@ from http.client import HTTPConnection, HTTPException
 
 # Docker's own limit is more than this, and would tell nothing.
 _SECONDS = 4.0
+# Of an answer: what tells how it is, and not what is wrong.
+_NO_TROUBLE = {"status", "role", "engines"}
 _EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - what it is asked on instead is loopback
 
 
@@ -34,16 +36,18 @@ def main(variable: str, default: str) -> int:
 
 
 def _readable(body: str) -> str:
-    """Return what is wrong, without what is not."""
+    """Return what is wrong, each of it once, without what is not."""
     try:
         told = json.loads(body)
         parts = {**told.pop("needs", {}), **told}
     except (ValueError, AttributeError, TypeError):
         return body
     wrong = {
-        name: text for name, text in parts.items() if name != "status" and text not in (None, "ok")
+        text: name for name, text in reversed(parts.items()) if name not in _NO_TROUBLE and text
     }
-    return "not ready: " + "; ".join(f"{name}: {text}" for name, text in wrong.items())
+    wrong.pop("ok", None)
+    texts = [text if name == "detail" else f"{name}: {text}" for text, name in wrong.items()]
+    return "not ready: " + "; ".join(reversed(texts))
 
 
 if __name__ == "__main__":
