@@ -15,7 +15,7 @@ from adapters.docker.build_log import MAX_BYTES, BuildLog
 from adapters.docker.cli_call import CutOff
 from adapters.docker.cli_calls import CliCalls
 from adapters.docker.environment_flags import environment_flags
-from adapters.docker.error_classes import AlreadyDone, Gone, classified_build
+from adapters.docker.error_classes import AlreadyDone, Gone, classified, classified_build
 from adapters.docker.inspection import (
     CONTAINER_ID,
     DEFAULT_NETWORK,
@@ -39,6 +39,9 @@ from application.errors import (
     OutcomeUnknown,
 )
 from domain.observation import Observation
+
+_NO_ID = "no id: "
+_ID_OR_WHY_NOT = f"{{{{.ID}}}}{{{{range .ServerErrors}}}}{_NO_ID}{{{{.}}}}{{{{end}}}}"
 
 LOG_BYTES = 8 * 1024
 # Linux allows 2 MiB of arguments, of which an id takes 73 bytes.
@@ -79,11 +82,14 @@ class DockerContainerEngine:
         return self._limits
 
     def engine_id(self) -> str:
-        engine_id = self._run(self._limits.inspect, ["info", "--format", "{{.ID}}"])
-        if not engine_id:
-            # The client answers with its own half when the daemon does not.
-            raise EngineUnreachable("the engine told no id")
-        return checked_id(ENGINE_ID, engine_id)
+        told = self._run(self._limits.inspect, ["info", "--format", _ID_OR_WHY_NOT])
+        engine_id, _, why = told.partition(_NO_ID)
+        if not engine_id.strip():
+            # The client answers with its own half when the daemon does not, some with code 0.
+            error = classified(why)
+            unknown = isinstance(error, OutcomeUnknown)
+            raise EngineUnreachable("the engine told no id") if unknown else error
+        return checked_id(ENGINE_ID, engine_id.strip())
 
     def version(self) -> str:
         """Return the engine's version, for whoever reads the engines table."""

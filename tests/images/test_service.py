@@ -48,7 +48,9 @@ def test_the_flow_of_the_demo_and_every_kind_of_process_killed_within_it(
     say("everything killed while containers came up: they run")
 
     # Each answers on its port, whichever api is asked where that is.
-    second = httpx.Client(base_url=service.urls[1], headers=service.http.headers)
+    second = httpx.Client(
+        base_url=service.urls[1], headers=service.http.headers, timeout=service.http.timeout
+    )
     shown = second.get(f"/api/images/{image_id}/containers").json()
     pages = [
         httpx.get(f"http://{each['host']}:{each['external_port']}/", timeout=10).text
