@@ -50,7 +50,7 @@ bench-recovery:
 
 test-images:
 	@$(VENV)
-	@TEST_IMAGES=1 $(BIN)/python -m pytest --capture=no tests/images $(PYTEST_ARGS)
+	@TEST_IMAGES=1 $(BIN)/python -m pytest --capture=no --timeout=1800 tests/images $(PYTEST_ARGS)
 
 check:
 	@$(VENV)

@@ -105,7 +105,7 @@ def test_a_database_that_goes_and_comes_is_told_and_heals(
 
     say("; ".join([*told, *again]))
     for line in told[:2]:
-        assert line.startswith("not ready: detail: DATABASE_URL: the database cannot be used: ")
+        assert line.startswith("not ready: DATABASE_URL: the database cannot be used: ")
     assert told[2].startswith("not ready: ")
     assert all("\n" not in line for line in [*told, *again])
     assert all("database" in line for line in [*told, *again])
