@@ -41,7 +41,7 @@ COPY relay /app/relay
 RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/app"]
 USER 10001:10001
 EXPOSE 3005
-HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "/app/healthcheck.py", "RELAY_PORT", "3005"]
 CMD ["python", "-m", "relay"]
 
@@ -72,7 +72,7 @@ COPY --from=service --chown=10001:10001 /var/lib/orchestrator /var/lib/orchestra
 ENV DOCKER_CONFIG=/tmp/.docker
 USER 10001:10001
 EXPOSE 3004
-HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "/app/healthcheck.py", "WORKER_PORT", "3004"]
 ENTRYPOINT ["tini", "--"]
 CMD ["python", "-m", "entrypoints.worker"]
@@ -80,6 +80,6 @@ CMD ["python", "-m", "entrypoints.worker"]
 FROM service AS api
 USER 10001:10001
 EXPOSE 3003
-HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "/app/healthcheck.py", "PORT", "3003"]
 CMD ["python", "-m", "entrypoints.http"]

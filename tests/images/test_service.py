@@ -62,6 +62,7 @@ def test_the_flow_of_the_demo_and_every_kind_of_process_killed_within_it(
     assert (first.status_code, first.json()["status"]) == (200, "stopped")
     assert (again.status_code, again.json()["status"]) == (200, "running")
     assert "differences=0" in service.audit()
+    say("stopped and started by one api, seen by the other; the audit is clean")
 
     # Relays and an api die while things are deleted.
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -73,6 +74,7 @@ def test_the_flow_of_the_demo_and_every_kind_of_process_killed_within_it(
     assert answer.status_code in {202, 204}
     assert forced.status_code == 204, forced.text
     service.wait_for("SELECT 1 FROM images WHERE id = %s AND status = 'deleted'", image_id)
+    say("relays and an api killed while things were deleted: they are")
 
     told = service.events(10)
     ledger = service.rows(
