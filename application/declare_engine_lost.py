@@ -1,7 +1,8 @@
 """Declare an engine gone for good: whatever was on it is told as ended, and nothing waits for it.
 
 It is put in quarantine first, so that no worker acts on it even if it comes back; images lose their
-builds on it before their containers go, so that no new one is created from them meanwhile. Each
+builds on it before their containers go, so that no new one is created from them meanwhile; those
+that were ready are built again, on whichever engine is there. Each
 image, and each few containers, is one transaction: a declaration that was cut short is made again.
 """
 
@@ -13,9 +14,11 @@ from typing import Protocol
 
 from application.container_outcomes import PORT_COOL_DOWN_SECONDS
 from application.leases import Leased
-from application.ports import Clock
+from application.ports import Clock, ContextStore
+from application.rebuild_image import queue_rebuild
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.container_status import ContainerStatus
+from domain.events import Cause
 
 # By its heartbeat, which workers renew each 5 s: longer than any engine takes to restart.
 UNREACHED_SECONDS = 60.0
@@ -69,10 +72,15 @@ class DeclareEngineLostHandler:
     """Carries out DeclareEngineLost; repeating it goes on where it ended."""
 
     def __init__(
-        self, transactions: TransactionRunner, lost_engines: LostEngines, clock: Clock
+        self,
+        transactions: TransactionRunner,
+        lost_engines: LostEngines,
+        store: ContextStore,
+        clock: Clock,
     ) -> None:
         self._transactions = transactions
         self._lost_engines = lost_engines
+        self._store = store
         self._clock = clock
 
     def handle(self, command: DeclareEngineLost) -> Iterator[LostSoFar]:
@@ -101,7 +109,8 @@ class DeclareEngineLostHandler:
                 return
             active_id = image.active_build_id
             active = None if active_id is None else uow.builds.lock(active_id)
-            image.lose_engine(engine_id, active, _TOLD, self._clock())
+            now = self._clock()
+            needs_build = image.lose_engine(engine_id, active, _TOLD, now)
             for build_id in self._lost_engines.build_ids(engine_id, image_id):
                 build = uow.builds.lock(build_id)
                 due = not build.is_finished
@@ -109,6 +118,10 @@ class DeclareEngineLostHandler:
                     build.lose_engine()
                     uow.builds.save(build)
                 uow.leases.revoke(Leased.BUILD, build_id, due=due)
+            if needs_build:
+                queue_rebuild(
+                    uow, self._store, image, now=now, request_id=None, cause=Cause.RECONCILER
+                )
             uow.images.save(image)
             if image.is_deleting:
                 uow.leases.revoke(Leased.IMAGE, image_id, due=True)

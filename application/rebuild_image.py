@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from application.errors import NotFound
 from application.ports import Clock, ContextStore
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build
+from domain.events import Cause
+from domain.image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +42,35 @@ class RebuildImageHandler:
         return self._transactions.run(lambda uow: self._queue(uow, command))
 
     def _queue(self, uow: UnitOfWork, command: RebuildImage) -> int:
-        now = self._clock()
         image = uow.images.lock(command.image_id)
-        user_id = image.spec.user_id
-        if user_id != command.user_id or image.is_deleted:
+        if image.spec.user_id != command.user_id or image.is_deleted:
             raise NotFound("image")
-        build_id = uow.builds.next_id()
-        image.request_rebuild(build_id, now=now, request_id=command.request_id)
-        log_path = self._store.log_path(user_id, image.id, build_id)
-        # Where the build in use is: an image's tags are looked for on one engine alone.
-        engine_id = None if image.active_build_id is None else image.engine_id
-        uow.builds.add(Build.queue(build_id, image.id, user_id, log_path, now, engine_id))
+        build_id = queue_rebuild(
+            uow, self._store, image, now=self._clock(), request_id=command.request_id
+        )
         uow.images.save(image)
         return build_id
+
+
+def queue_rebuild(
+    uow: UnitOfWork,
+    store: ContextStore,
+    image: Image,
+    *,
+    now: datetime,
+    request_id: str | None,
+    cause: Cause = Cause.API,
+) -> int:
+    """Queue a build of an image that is locked, and will be saved; returns the build's id.
+
+    Raises:
+        ImageRefuses: while it builds, or in deletion.
+    """
+    user_id = image.spec.user_id
+    build_id = uow.builds.next_id()
+    image.request_rebuild(build_id, now=now, request_id=request_id, cause=cause)
+    log_path = store.log_path(user_id, image.id, build_id)
+    # Where the build in use is: an image's tags are looked for on one engine alone.
+    engine_id = None if image.active_build_id is None else image.engine_id
+    uow.builds.add(Build.queue(build_id, image.id, user_id, log_path, now, engine_id))
+    return build_id

@@ -16,21 +16,10 @@ from datetime import datetime
 from typing import Protocol
 
 from application.docker_names import DockerName, DockerTag, UntaggedImage, docker_names
-from application.errors import (
-    EngineError,
-    EngineInterrupted,
-    EngineUnreachable,
-    EngineUntrusted,
-)
-from application.leftovers import (
-    BuildLogFile,
-    ImageFolder,
-    Kind,
-    Recorded,
-    StoredFile,
-    Upload,
-)
+from application.errors import EngineError, EngineInterrupted, EngineUnreachable, EngineUntrusted
+from application.leftovers import BuildLogFile, ImageFolder, Recorded, StoredFile, Upload
 from application.ports import Clock, ContainerEngine
+from application.sweep_report import Kept, Leftover, SweepReport
 
 Found = StoredFile | DockerName
 
@@ -84,42 +73,6 @@ class SweepRegister(Protocol):
         docker_image_ids: Collection[str],
     ) -> Recorded:
         """Return the images and the builds with these ids, and the builds that made these."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """Something that is to go.
-
-    Attributes:
-        name: a path below the volume's folder, a Docker tag, or a Docker image id.
-        age_seconds: since it was written, made or tagged last.
-        size_bytes: of files; Docker's layers are shared, so nothing is told of them.
-    """
-
-    kind: Kind
-    name: str
-    age_seconds: float
-    size_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A leftover that could not be removed, and why."""
-
-    leftover: Leftover
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SweepReport:
-    """What a sweep did, or would have done."""
-
-    removed: Sequence[Leftover]
-    kept: Sequence[Kept]
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(leftover.size_bytes or 0 for leftover in self.removed)
 
 
 def tell_nobody(_: Leftover) -> None:

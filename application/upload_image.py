@@ -13,7 +13,8 @@ from application.ports import Clock, ContextExtractor, ContextStore
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build
 from domain.errors import DomainError
-from domain.image import Image, ImageSpec
+from domain.image import Image
+from domain.image_spec import ImageSpec
 from domain.limits import ResourceLimits
 
 

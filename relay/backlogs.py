@@ -11,7 +11,8 @@ out no longer (``floor.py`` has the proof).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from relay.outbox import PendingEvent, Returning
+from relay.outbox import Returning
+from relay.pending_event import PendingEvent
 
 _MOST_WAITING = 50
 

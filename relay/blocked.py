@@ -5,7 +5,7 @@ They are rows, so that every leader leaves them alone and a restart forgets noth
 
 import psycopg
 
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
 _READ = "SELECT stream FROM blocked_streams"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.errors import BrokerTrouble
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
 # What may lie in one message: the broker refuses the whole batch that it travelled in, so nothing
 # is believed of a message that was not alone. Any other error is trouble that is nobody's fault.
@@ -28,7 +28,7 @@ class Failure:
     """What was not delivered, or ended the client.
 
     Attributes:
-        code: librdkafka's name of the error, or one of `publisher.py`.
+        code: librdkafka's name of the error, or one of `kafka_client.py`.
         event: Which message it befell; None if it was the client itself.
     """
 

@@ -10,17 +10,13 @@ from psycopg import errors
 
 from relay.backlogs import Backlogs
 from relay.blocked import block_stream
+from relay.deletion import delete_acknowledged, delete_unlocked
 from relay.failpoints import Failpoint, reach
 from relay.floor import Floor, Window
 from relay.metrics import Metrics
 from relay.ordering import Offence, StreamOrder
-from relay.outbox import (
-    PendingEvent,
-    Request,
-    Returning,
-    delete_acknowledged,
-    delete_unlocked,
-)
+from relay.outbox import Request, Returning
+from relay.pending_event import PendingEvent
 from relay.survey import Survey
 
 # The floor is proven, and checked all the same: this often a fetch looks at everything. Where that

@@ -15,7 +15,7 @@ it are taken at a time (``backlogs.py``).
 from collections import deque
 from collections.abc import Iterable
 
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
 
 class Lanes:

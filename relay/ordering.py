@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
 # Under 20 MB; a stream forgotten is checked within each batch only, as it would be after a restart.
 _REMEMBERED_STREAMS = 100_000

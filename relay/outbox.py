@@ -6,22 +6,15 @@ open while the relay waits for Kafka, and a dead session loses nothing that a ne
 find again.
 """
 
-import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import psycopg
 
+from relay.deletion import DELETE, array_of
 from relay.floor import Window
-
-# As the client wants them; bytes never occur here.
-Headers = list[tuple[str, str | bytes | None]]
-
-_HEADERS = msgspec.json.Decoder(list[tuple[str, str | None]])
-# Kafka's own grammar; a topic beyond it does not exist, and asking for it would pause every stream.
-_TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}")
+from relay.pending_event import PendingEvent, decoded
 
 # Index scans, so that none walks over what lies between them. What to leave out is a subquery: the
 # server looks it up in a hash table, however many there are.
@@ -70,36 +63,6 @@ ORDER BY pending.id
 """
 
 _HIGHEST_ID = 2**63 - 1
-
-_DELETE = "DELETE FROM outbox WHERE id = ANY(%(ids)s::bigint[])"
-
-
-_DELETE_UNLOCKED = """
-DELETE FROM outbox
-WHERE id IN (SELECT id FROM outbox WHERE id = ANY(%(ids)s::bigint[]) FOR UPDATE SKIP LOCKED)
-"""
-_STILL_THERE = "SELECT id FROM outbox WHERE id = ANY(%(ids)s::bigint[])"
-
-
-class PendingEvent(msgspec.Struct, frozen=True, gc=False):
-    """One message that Kafka has not acknowledged yet, as it was encoded when recorded.
-
-    Attributes:
-        id: Of the outbox row; rises with ``sequence`` within a stream.
-        recorded_at: When, by this process's monotonic clock; from its age by the database's clock.
-        defect: Why it cannot be published, or None.
-    """
-
-    id: int
-    event_id: str
-    topic: str
-    key: str
-    stream: str
-    sequence: int
-    payload: bytes
-    headers: Headers
-    recorded_at: float
-    defect: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +121,7 @@ class Request:
         self._pipeline.__enter__()
         self._deletion = session.cursor() if acknowledged else None
         if self._deletion is not None:
-            self._deletion.execute(_DELETE, {"ids": _array(acknowledged)})
+            self._deletion.execute(DELETE, {"ids": array_of(acknowledged)})
         self._fetch = session.cursor(binary=True)
         asked = {
             "late": list(window.late),
@@ -188,62 +151,9 @@ class Request:
             psycopg.Error: The session is lost or a statement failed.
         """
         self._pipeline.__exit__(None, None, None)
-        return [_decode(row, self.sent_at) for row in self._fetch.fetchall()]
+        return [decoded(row, self.sent_at) for row in self._fetch.fetchall()]
 
     @property
     def deleted(self) -> int:
         """How many rows were there to be deleted; known after ``result``."""
         return 0 if self._deletion is None else self._deletion.rowcount
-
-
-def delete_acknowledged(session: psycopg.Connection, ids: Sequence[int]) -> int:
-    """Delete what Kafka acknowledged; return how many rows were still there.
-
-    Raises:
-        psycopg.Error: The session is lost or the statement failed; the rows will be sent again.
-    """
-    return session.execute(_DELETE, {"ids": _array(ids)}).rowcount
-
-
-def delete_unlocked(session: psycopg.Connection, ids: Collection[int]) -> frozenset[int]:
-    """Delete those that nobody has locked; return the ids of rows that are still there.
-
-    Raises:
-        psycopg.Error: The session is lost or a statement failed.
-    """
-    asked = {"ids": _array(ids)}
-    session.execute(_DELETE_UNLOCKED, asked)
-    return frozenset(id_ for (id_,) in session.execute(_STILL_THERE, asked))
-
-
-def _array(ids: Collection[int]) -> str:
-    """Return PostgreSQL's text for an array: a fifth of what adapting a list of numbers costs."""
-    return f"{{{','.join(map(str, ids))}}}"
-
-
-def _decode(
-    row: tuple[int, str, str, str, str, int, bytes, str, float, bool], asked_at: float
-) -> PendingEvent:
-    id_, event_id, topic, key, stream, sequence, payload, raw_headers, age, agrees = row
-    headers: Headers = []
-    defect = None
-    try:
-        headers = list(_HEADERS.decode(raw_headers))
-    except msgspec.DecodeError as exc:
-        defect = f"headers: {exc}"
-    if not _TOPIC.fullmatch(topic):
-        defect = "the topic is not a name that Kafka allows"
-    if not agrees:
-        defect = "the outbox row contradicts its ledger row"
-    return PendingEvent(
-        id_,
-        event_id,
-        topic,
-        key,
-        stream,
-        sequence,
-        payload,
-        headers,
-        asked_at - age,
-        defect,
-    )

@@ -1,45 +1,28 @@
 """One Kafka producer and what it has under way: sends in order, tells what was acknowledged.
 
 A publisher lives from one delivery error to the next. What was acknowledged is deleted by the
-caller, who discards the publisher with everything it still holds, and fetches again.
-
-Which message a report is for: the client hands back no headers and no opaque, and values may
-repeat, so one shared method is bound to each event.
+caller, who discards the publisher with everything it still holds, and fetches again. What became of
+each message, the client tells (``kafka_client.py``); in which order they go, the lanes
+(``lanes.py``).
 """
 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
 from itertools import chain
-
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from relay.breakdown import Breakdown, Failure
 from relay.failpoints import Failpoint, reach
+from relay.kafka_client import KafkaClient, Options
 from relay.lanes import Lanes
-from relay.logs import ClientLog
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
-# How often the caller is asked whether waiting still makes sense. The binding divides a flush of
-# 0.2 s or more into several, and goes on with the next after one of them raised a fatal error: the
-# reports it then brings find the exception set, fail, and are lost (confluent-kafka 2.16).
-_SLICE_SECONDS = 0.15
 # After a first error the rest may still be acknowledged: each that is need not be sent twice.
 _AFTER_ERROR_SECONDS = 1.0
-_PURGE_SECONDS = 0.3
 # The answer to a fetch of 2,000 is megabytes, of which a socket holds about 200 kB; 64 events are
 # handed over in the time that the server needs to fill it again.
 _MEANWHILE_EVENTS = 64
-
-# librdkafka takes a message for delivered when a later batch of its partition was: a broker that
-# has forgotten the producer accepts that one although it refused this one. The offset that a broker
-# gave is the proof that a message stands in the log.
-UNCONFIRMED = "UNCONFIRMED"
-
-Options = Mapping[str, str | int | bool]
 
 # Each message travels in a request of its own: an error is the message's own.
 ONE_BY_ONE: Options = {"batch.num.messages": 1}
@@ -49,11 +32,7 @@ ALONE: Options = {"enable.idempotence": False}
 
 
 class Publisher:
-    """A producer, and the events given to it that are neither settled nor given up.
-
-    Attributes:
-        failures: What was not delivered and why, in the order of the reports.
-    """
+    """A producer, and the events given to it that are neither settled nor given up."""
 
     def __init__(
         self,
@@ -71,27 +50,27 @@ class Publisher:
         Raises:
             KafkaException: An option is unknown or malformed.
         """
-        self._log = ClientLog(log)
+        self._client = KafkaClient(options, log)
         self._note_delays = note_delays
-        self._producer = Producer(dict(options), logger=self._log)
         self._lanes = Lanes()
         self._ready: deque[PendingEvent] = deque()
-        self._in_flight: dict[int, PendingEvent] = {}
-        self._acknowledged: list[PendingEvent] = []
         # Acknowledged too, and what waited for them is ready.
         self._followed: list[PendingEvent] = []
-        self._delays: list[float] = []
-        self.failures: list[Failure] = []
+
+    @property
+    def failures(self) -> Sequence[Failure]:
+        """What was not delivered and why, in the order of the reports."""
+        return self._client.failures
 
     @property
     def under_way(self) -> int:
         """How many events were given to it and are neither acknowledged nor failed."""
-        return len(self._ready) + len(self._in_flight) + self._lanes.waiting
+        return len(self._ready) + len(self._client.in_flight) + self._lanes.waiting
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way, and nothing was acknowledged that the caller has not."""
-        return not (self.under_way or self._acknowledged or self._followed)
+        return not (self.under_way or self._client.has_acknowledged or self._followed)
 
     @property
     def unsent(self) -> int:
@@ -102,7 +81,7 @@ class Publisher:
     def oldest_id(self) -> int | None:
         """The lowest id that is sent or could be, or None."""
         unsent = (event.id for event in self._ready)
-        return min(chain(self._in_flight, unsent), default=None)
+        return min(chain(self._client.in_flight, unsent), default=None)
 
     @property
     def in_trouble(self) -> bool:
@@ -130,20 +109,18 @@ class Publisher:
                 reach(Failpoint.MID_PRODUCE)
             if meanwhile is not None and position % _MEANWHILE_EVENTS == 0:
                 meanwhile()
-            if not self._hand_over(self._ready[0]):
+            if not self._client.hand_over(self._ready[0]):
                 return
             self._ready.popleft()
             position += 1
 
     def poll(self, seconds: float = 0.0) -> None:
         """Let the client log and report; wait up to ``seconds`` for a first report."""
-        with self._noting_the_end():
-            self._producer.poll(seconds)
+        self._client.poll(seconds)
 
     def flush(self) -> None:
         """Send at once what lingers for more, and wait a moment for every report."""
-        with self._noting_the_end():
-            self._producer.flush(_SLICE_SECONDS)
+        self._client.flush()
 
     def hurry(self, seconds: float) -> None:
         """Like ``flush``, and for a while send on what waited for an event before it.
@@ -167,7 +144,7 @@ class Publisher:
             keep_waiting: Asked several times a second; may raise.
         """
         failed_at: float | None = None
-        while self._in_flight:
+        while self._client.in_flight:
             self.flush()
             if not keep_waiting():
                 return
@@ -187,7 +164,7 @@ class Publisher:
 
     def give_up(self, code: str, detail: str) -> None:
         """Send nothing any more, because of trouble that lies elsewhere."""
-        self.failures.append(Failure(code, detail))
+        self._client.give_up(code, detail)
 
     def breakdown(self) -> Breakdown | None:
         """Return what failed until now; None if nothing did."""
@@ -195,60 +172,10 @@ class Publisher:
 
     def discard(self) -> None:
         """Drop what is queued and in flight; a request already sent cannot be called back."""
-        # It would tell of messages that nobody waits for any more.
-        self._log.muted = True
-        self._producer.purge()
-        # Each report still to come refers to this object and would keep the client alive.
-        given_up_at = time.monotonic() + _PURGE_SECONDS
-        while len(self._producer) and time.monotonic() < given_up_at:
-            self.flush()
+        self._client.discard()
 
     def _let_follow(self) -> None:
-        acknowledged, self._acknowledged = self._acknowledged, []
+        acknowledged, delays = self._client.take_acknowledged()
         self._ready.extend(self._lanes.leave(acknowledged))
         self._followed += acknowledged
-        delays, self._delays = self._delays, []
         self._note_delays(delays)
-
-    def _hand_over(self, event: PendingEvent) -> bool:
-        """Give one event to the client; return whether it is dealt with."""
-        try:
-            self._producer.produce(
-                event.topic,
-                event.payload,
-                event.key,
-                headers=event.headers,
-                on_delivery=partial(self._report, event),
-            )
-        except BufferError:
-            if self._in_flight:
-                return False
-            detail = "the message is larger than the client's queue"
-            self.failures.append(Failure("MSG_SIZE_TOO_LARGE", detail, event))
-        except KafkaException as exc:
-            error = exc.args[0]
-            self.failures.append(Failure(error.name(), error.str(), event))
-        except (TypeError, ValueError) as exc:
-            self.failures.append(Failure("_INVALID_ARG", str(exc), event))
-        else:
-            self._in_flight[event.id] = event
-        return True
-
-    def _report(self, event: PendingEvent, error: KafkaError | None, message: Message) -> None:
-        del self._in_flight[event.id]
-        if error is not None:
-            self.failures.append(Failure(error.name(), error.str(), event))
-        elif message.offset() is None:
-            self.failures.append(Failure(UNCONFIRMED, "acknowledged without an offset", event))
-        else:
-            self._acknowledged.append(event)
-            self._delays.append(max(0.0, time.monotonic() - event.recorded_at))
-
-    @contextmanager
-    def _noting_the_end(self) -> Iterator[None]:
-        """The client raises a fatal error out of whatever call is the next to let it report."""
-        try:
-            yield
-        except KafkaException as exc:
-            error = exc.args[0]
-            self.give_up(error.name(), error.str())

@@ -18,28 +18,24 @@ import psycopg
 import structlog
 
 from relay.backoff import Backoff
-from relay.breakdown import Breakdown
 from relay.errors import BrokerTrouble
 from relay.health import Status
 from relay.intake import Intake
+from relay.kafka_client import Options
 from relay.metrics import Metrics
-from relay.ordering import Offence
-from relay.outbox import PendingEvent
-from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
+from relay.publisher import ALONE, ONE_BY_ONE, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
 from relay.stall import Stall
+from relay.suspects import Suspects
 from relay.topics import Topics
-from relay.trial import tried_alone
 from relay.wakeup import WakeUp
 
 # How many batches may be sent and not deleted. One at a time is half as fast as the whole can be;
 # more than four gained nothing, and would only be sent again after an error.
 _BATCHES_IN_FLIGHT = 4
 _SLICE_SECONDS = 0.2
-# How long suspects are tried while all others wait, and how long others are published before the
-# next suspects, if there is anything of them: a fresh producer needs half a second to begin.
-_TRIAL_SECONDS = 1.0
+# How long others are published before the next suspects are tried, if there is anything of them.
 _BETWEEN_TRIALS_SECONDS = 2.0
 # How long the backlog of a few streams is sent on before the database is asked for others.
 _HURRY_SECONDS = 0.05
@@ -70,11 +66,8 @@ class Term:
         self._log = structlog.get_logger()
         self._backoff = Backoff()
         self._stall = Stall()
-        # Up to this id messages travel one by one: some of them failed, and may be to blame.
-        self._suspects_up_to = 0
-        # To be tried alone, each the first of its stream; these streams are left alone until then.
-        self._suspects: list[PendingEvent] = []
         self._intake = Intake(session, settings.relay_batch_size, metrics)
+        self._suspects = Suspects(self._intake, metrics)
 
     def serve(self) -> None:
         """Publish until the process is to end.
@@ -87,24 +80,24 @@ class Term:
             try:
                 self._missing(self._settings.topics)
                 self._publish()
-                self._try_suspects()
+                self._suspects.try_alone(partial(self._new_publisher, ALONE), self._keep_waiting)
             except BrokerTrouble as exc:
                 self._pause(exc)
 
     def _publish(self) -> None:
         """Publish with one producer, until a delivery fails or the process is to end."""
-        one_by_one = self._suspects_up_to > 0
+        one_by_one = self._suspects.up_to > 0
         publisher = self._new_publisher(ONE_BY_ONE if one_by_one else {})
         ends_at = time.monotonic() + _BETWEEN_TRIALS_SECONDS
-        up_to_later = 0
+        interrupted = False
         try:
             self._intake.look_around()
-            self._intake.start_over(event.stream for event in self._suspects)
+            self._intake.start_over(self._suspects.streams)
             while not self._is_over(publisher, one_by_one=one_by_one):
-                if self._suspects and self._is_drained(publisher):
+                if self._suspects.waiting and self._is_drained(publisher):
                     break
-                if self._suspects and time.monotonic() >= ends_at:
-                    up_to_later = self._suspects_up_to
+                if self._suspects.waiting and time.monotonic() >= ends_at:
+                    interrupted = True
                     break
                 self._round(publisher)
             publisher.await_rest(self._keep_waiting)
@@ -113,10 +106,11 @@ class Term:
             breakdown = publisher.breakdown()
         finally:
             publisher.discard()
-        if one_by_one and (breakdown is None or breakdown.trouble is None):
-            self._suspects_up_to = up_to_later
+        in_trouble = breakdown is not None and breakdown.trouble is not None
+        if one_by_one and not (interrupted or in_trouble):
+            self._suspects.note_gone_through()
         if breakdown is not None:
-            self._judge(breakdown, one_by_one=one_by_one)
+            self._suspects.judge(breakdown, one_by_one=one_by_one)
 
     def _is_over(self, publisher: Publisher, *, one_by_one: bool) -> bool:
         if self._shutdown.requested or publisher.in_trouble:
@@ -128,7 +122,7 @@ class Term:
         if oldest is None:
             # What waits behind a failure may be all that there is room for: it would wait for ever.
             return bool(publisher.failures) or self._intake.found_nothing
-        return oldest > self._suspects_up_to
+        return oldest > self._suspects.up_to
 
     def _round(self, publisher: Publisher) -> None:
         """Send what may go while the database works, and take what it has found."""
@@ -163,43 +157,8 @@ class Term:
             # Nothing comes that could be sent with what is still being collected.
             if publisher.under_way:
                 publisher.hurry(_HURRY_SECONDS)
-            elif self._is_drained(publisher) and not self._suspects:
+            elif self._is_drained(publisher) and not self._suspects.waiting:
                 self._wakeup.wait(self._settings.relay_poll_seconds)
-
-    def _judge(self, breakdown: Breakdown, *, one_by_one: bool) -> None:
-        """Find out whether messages or Kafka are to blame; block the streams of guilty ones.
-
-        Raises:
-            BrokerTrouble: Kafka is.
-        """
-        for code, number in breakdown.codes.items():
-            self._metrics.delivery_errors.labels(code).inc(number)
-        # One line for a batch: a broker in trouble fails hundreds of messages at once.
-        self._log.error("delivery failed", **breakdown.told)
-        if breakdown.trouble is not None:
-            raise breakdown.trouble
-        if not one_by_one:
-            self._suspects_up_to = max(event.id for event in breakdown.suspects)
-            return
-        self._suspects += breakdown.suspects
-
-    def _try_suspects(self) -> None:
-        """Try suspects for a while; no other stream waits longer for them.
-
-        Raises:
-            BrokerTrouble: Kafka is to blame.
-        """
-        ends_at = time.monotonic() + _TRIAL_SECONDS
-        new_publisher = partial(self._new_publisher, ALONE)
-        for event, guilt in tried_alone(tuple(self._suspects), new_publisher, self._keep_waiting):
-            self._suspects.remove(event)
-            if guilt is None:
-                self._intake.delete([event])
-            else:
-                self._metrics.delivery_errors.labels(guilt.code).inc()
-                self._intake.block(Offence(event, guilt.code, guilt.detail))
-            if time.monotonic() >= ends_at:
-                break
 
     def _new_publisher(self, options: Options) -> Publisher:
         return Publisher(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from relay.breakdown import Failure
 from relay.errors import BrokerTrouble
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 from relay.publisher import Publisher
 
 

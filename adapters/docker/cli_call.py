@@ -1,34 +1,20 @@
-"""One call of the Docker CLI, from its wrapper to what its end means."""
+"""One call of the Docker CLI, from its command to what its end means."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from python_on_whales import DockerClient
 from python_on_whales.exceptions import DockerException
 from python_on_whales.utils import run, stream_stdout_and_stderr
 
-from adapters.docker.child_process import terminate_child
 from adapters.docker.error_classes import Gone, classified
+from adapters.docker.wrapped_process import WrappedProcess
 from application.errors import EngineError, EngineUnreachable, OutcomeUnknown
-
-KILL_AFTER_SECONDS = 5
-
-# What is left a moment after that is no child of `timeout` any more.
-_SWEEP_SECONDS = 0.5
-
-# A client that gets SIGTERM in the first milliseconds of its life may lose it: seen with CLI 28,
-# 5 ms after its start. So a call that is to end is asked again, and killed while its worker, which
-# has 5 s to end, is still there to record what became of it.
-_ASK_AGAIN_SECONDS = (0.25, 0.75, 1.5)
-_KILL_ENDING_SECONDS = 2.25
 
 # What GNU timeout answers when the limit was reached, and when `docker` cannot be run.
 _TIMED_OUT = 124
@@ -37,17 +23,6 @@ _CANNOT_RUN = frozenset({126, 127})
 _SIGNALLED = frozenset(
     {128 + signal.SIGTERM, 128 + signal.SIGKILL, -signal.SIGTERM, -signal.SIGKILL}
 )
-
-# $0 is the worker, $1 the pid file. PPID: the worker may have died before setpriv had its say.
-_SCRIPT = """\
-[ "$PPID" = "$0" ] || exit 143
-echo $$ >"$1" || exit 126
-[ ! -e "$1.end" ] || exit 143
-shift
-exec "$@"\
-"""
-# Streams in one: in the order in which they were written.
-_MERGING_SCRIPT = f"{_SCRIPT} 2>&1"
 
 # Docker's last words are among these; the rest of a stream is nobody's to keep.
 _KEPT_LINES = 40
@@ -70,16 +45,10 @@ class CliCall:
     ) -> None:
         self.key = key
         self.interrupted = False
-        self._docker_host = docker_host
-        self._pid_file = pid_file
-        self._end_mark = pid_file.with_name(f"{pid_file.name}.end")
         self._seconds = seconds
+        self._process = WrappedProcess(docker_host, pid_file, seconds)
         self._began = time.monotonic()
-        self._lock = threading.Lock()
-        self._over = False
-        self._ending = False
         self._classify: Callable[[str], EngineError] = classified
-        self._timers: list[threading.Timer] = []
         self._last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def answer(
@@ -94,9 +63,9 @@ class CliCall:
             descriptors: file descriptors that it inherits.
             environment: what is added to this process's own.
         """
-        command = [*self._prefix(_SCRIPT), *command]
-        with self._swept_after(self._seconds):
-            return str(run(command, pass_fds=descriptors, env=dict(environment or {})))
+        started = self._process.command(command)
+        with self._process.swept():
+            return str(run(started, pass_fds=descriptors, env=dict(environment or {})))
 
     def answer_of_many(self, command: Sequence[str]) -> str:
         """As `answer`, for a call about many: of those that are gone by now nothing is told."""
@@ -123,11 +92,11 @@ class CliCall:
             classify: reads the last lines, should the call fail.
         """
         self._classify = classify
-        with self._swept_after(self._seconds):
+        with self._process.swept():
             self._hand_over(command, take)
 
     def _hand_over(self, command: Sequence[str], take: Callable[[str], None]) -> None:
-        lines = iter(stream_stdout_and_stderr([*self._prefix(_MERGING_SCRIPT), *command]))
+        lines = iter(stream_stdout_and_stderr(self._process.command(command, merged=True)))
         try:
             for _, data in lines:
                 line = data.decode(errors="replace").rstrip("\n")
@@ -136,7 +105,7 @@ class CliCall:
         except DockerException:
             raise
         except BaseException:
-            self._end()
+            self._process.end()
             with contextlib.suppress(DockerException):
                 for _ in lines:
                     pass
@@ -145,14 +114,11 @@ class CliCall:
     def interrupt(self) -> None:
         """End it; a call that is over is left alone."""
         self.interrupted = True
-        self._end()
+        self._process.end()
 
     def finish(self) -> None:
         """Note that its process is gone."""
-        with self._lock:
-            self._over = True
-            self._pid_file.unlink(missing_ok=True)
-            self._end_mark.unlink(missing_ok=True)
+        self._process.finish()
 
     def meaning_of(self, error: Exception) -> EngineError:
         """Return what the end of the call means."""
@@ -167,67 +133,6 @@ class CliCall:
         if error.return_code in _SIGNALLED:
             return OutcomeUnknown("the Docker client was killed")
         return self._classify("\n".join(self._last_lines) or error.stderr or "")
-
-    def _prefix(self, script: str) -> list[str]:
-        wrapper = [
-            *("setpriv", "--pdeathsig", "TERM"),
-            *("sh", "-c", script, str(os.getpid()), str(self._pid_file)),
-            *("timeout", "--signal=TERM", f"--kill-after={KILL_AFTER_SECONDS}"),
-            *(f"{self._seconds:.3f}", "docker"),
-        ]
-        client = DockerClient(host=self._docker_host, client_call=wrapper)
-        return [str(part) for part in client.client_config.docker_cmd]
-
-    @contextlib.contextmanager
-    def _swept_after(self, seconds: float) -> Iterator[None]:
-        """Kill what outlives the CLI in its process group and holds its output open.
-
-        `timeout` kills the CLI itself, but ends with it: a plugin that ignores SIGTERM stays.
-        """
-        self._later(seconds + KILL_AFTER_SECONDS + _SWEEP_SECONDS, self._sweep)
-        try:
-            yield
-        finally:
-            with self._lock:
-                for timer in self._timers:
-                    timer.cancel()
-
-    def _later(self, seconds: float, act: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, act)
-        timer.daemon = True
-        timer.start()
-        self._timers.append(timer)
-
-    def _sweep(self) -> None:
-        with self._lock:
-            if self._over:
-                return
-            # The group bears the pid for as long as it has members: nobody else can have it.
-            with contextlib.suppress(OSError, ValueError):
-                os.killpg(int(self._pid_file.read_text()), signal.SIGKILL)
-
-    def _end(self) -> None:
-        with self._lock:
-            if self._over:
-                return
-            with contextlib.suppress(OSError):
-                self._end_mark.touch()
-            try:
-                pid = int(self._pid_file.read_text())
-            except (OSError, ValueError):
-                # Its shell has not written the pid yet, so it will see the mark.
-                return
-            if not self._ending:
-                self._ending = True
-                terminate_child(pid)
-                for seconds in _ASK_AGAIN_SECONDS:
-                    self._later(seconds, lambda: self._ask_again(pid))
-                self._later(_KILL_ENDING_SECONDS, self._sweep)
-
-    def _ask_again(self, pid: int) -> None:
-        with self._lock:
-            if not self._over:
-                terminate_child(pid)
 
 
 def _shortened(line: str) -> str:

@@ -1,59 +1,23 @@
 """Which published ports answer: one thread and one selector for all of them.
 
-docker-proxy accepts connections for a container in which nobody listens, and then closes them. So
-an accepted connection proves nothing at first: end of file or a reset within 250 ms means that
-nobody listens; a connection that stays open, or sends something, means that the app does.
+What a port has to do to count as answering is the matter of its probe (`port_probe`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import selectors
 import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
+from adapters.docker.port_probe import OnVerdict, PortProbe
 from application.bring_up_container import Verdict
 
-SETTLE_SECONDS = 0.25
-CONNECT_SECONDS = 2.0
-FIRST_PAUSE_SECONDS = 0.1
-LAST_PAUSE_SECONDS = 0.5
-# Refused for so long means that not even the proxy listens: somebody should look.
-REFUSED_SECONDS = 1.0
-
-OnVerdict = Callable[[int, Verdict], None]
-
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class _Probe:
-    """One port that is to answer.
-
-    Attributes:
-        act_at: when its next step is due, by the monotonic clock.
-        address: what the family of sockets takes.
-        connection: the connection that is being made or watched, None while it pauses.
-        open_since: when that connection was accepted.
-    """
-
-    key: int
-    family: socket.AddressFamily
-    address: Any
-    deadline: float
-    on_verdict: OnVerdict
-    act_at: float
-    pause: float = FIRST_PAUSE_SECONDS
-    connection: socket.socket | None = None
-    open_since: float | None = None
-    refused_since: float | None = None
 
 
 class SelectorReadinessProber:
@@ -67,8 +31,8 @@ class SelectorReadinessProber:
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._lock = threading.Lock()
-        self._probes: dict[int, _Probe] = {}
-        self._added: list[_Probe] = []
+        self._probes: dict[int, PortProbe] = {}
+        self._added: list[PortProbe] = []
         self._forgotten: set[int] = set()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
@@ -92,7 +56,9 @@ class SelectorReadinessProber:
             log.warning("probe host unknown", host=address[0], error=str(exc))
             family, resolved = socket.AF_INET, ("127.0.0.1", 0)
         now = time.monotonic()
-        probe = _Probe(key, family, resolved, deadline_monotonic, on_verdict, act_at=now)
+        probe = PortProbe(
+            key, self._selector, family, resolved, deadline_monotonic, on_verdict, act_at=now
+        )
         with self._lock:
             self._added.append(probe)
             self._forgotten.discard(key)
@@ -122,11 +88,11 @@ class SelectorReadinessProber:
                         while self._woken.recv(4096):
                             pass
                 else:
-                    self._guarded(selected.data, self._ready)
+                    self._take_step(selected.data, selected.data.ready)
             now = time.monotonic()
             for probe in list(self._probes.values()):
                 if probe.act_at <= now:
-                    self._guarded(probe, self._due)
+                    self._take_step(probe, probe.due)
         for probe in list(self._probes.values()):
             self._drop(probe)
         self._selector.close()
@@ -147,99 +113,27 @@ class SelectorReadinessProber:
             return None
         return max(min(probe.act_at for probe in self._probes.values()) - time.monotonic(), 0.0)
 
-    def _guarded(self, probe: _Probe, step: Callable[[_Probe], None]) -> None:
+    def _take_step(self, probe: PortProbe, step: Callable[[], Verdict | None]) -> None:
         try:
-            step(probe)
+            verdict = step()
+            if verdict is not None:
+                self._tell(probe, verdict)
         except OSError as exc:
             # Out of descriptors or the like: the port is asked again, the others go on.
             log.warning("probe failed", key=probe.key, error=str(exc))
-            self._pause(probe)
+            probe.pause()
 
-    def _due(self, probe: _Probe) -> None:
-        """A pause is over, a connection took too long, or it has stayed open long enough."""
-        now = time.monotonic()
-        if probe.open_since is not None:
-            self._tell(probe, Verdict.READY)
-        elif now >= probe.deadline:
-            self._tell(probe, Verdict.TIMED_OUT)
-        elif probe.connection is not None:
-            self._pause(probe)
-        else:
-            self._connect(probe)
-
-    def _connect(self, probe: _Probe) -> None:
-        connection = socket.socket(probe.family, socket.SOCK_STREAM)
-        connection.setblocking(False)
-        probe.connection = connection
-        code = connection.connect_ex(probe.address)
-        if code in {0, errno.EINPROGRESS}:
-            self._selector.register(connection, selectors.EVENT_WRITE, probe)
-            probe.act_at = min(time.monotonic() + CONNECT_SECONDS, probe.deadline)
-        else:
-            self._refused(probe, code)
-
-    def _ready(self, probe: _Probe) -> None:
-        """The connection was made or refused, sent something, or was closed."""
-        connection = probe.connection
-        if connection is None:
-            return
-        if probe.open_since is None:
-            code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                self._refused(probe, code)
-                return
-            if connection.getsockname() == connection.getpeername():
-                # An ephemeral port has met itself: TCP allows that, and nobody listens.
-                self._refused(probe, errno.ECONNREFUSED)
-                return
-            probe.refused_since = None
-            probe.open_since = time.monotonic()
-            probe.act_at = probe.open_since + SETTLE_SECONDS
-            self._selector.modify(connection, selectors.EVENT_READ, probe)
-            return
-        try:
-            received = connection.recv(1)
-        except BlockingIOError:
-            return
-        except OSError:
-            received = b""
-        if received:
-            self._tell(probe, Verdict.READY)
-        else:
-            self._pause(probe)
-
-    def _refused(self, probe: _Probe, code: int) -> None:
-        now = time.monotonic()
-        if code == errno.ECONNREFUSED:
-            probe.refused_since = probe.refused_since or now
-            if now - probe.refused_since >= REFUSED_SECONDS:
-                self._tell(probe, Verdict.REFUSED)
-                return
-        self._pause(probe)
-
-    def _pause(self, probe: _Probe) -> None:
-        self._disconnect(probe)
-        probe.act_at = min(time.monotonic() + probe.pause, probe.deadline)
-        probe.pause = min(probe.pause * 1.5, LAST_PAUSE_SECONDS)
-
-    def _tell(self, probe: _Probe, verdict: Verdict) -> None:
+    def _tell(self, probe: PortProbe, verdict: Verdict) -> None:
         self._drop(probe)
         try:
             probe.on_verdict(probe.key, verdict)
         except Exception:
             log.exception("verdict not taken", key=probe.key)
 
-    def _drop(self, probe: _Probe) -> None:
-        self._disconnect(probe)
+    def _drop(self, probe: PortProbe) -> None:
+        probe.disconnect()
         if self._probes.get(probe.key) is probe:
             del self._probes[probe.key]
-
-    def _disconnect(self, probe: _Probe) -> None:
-        if probe.connection is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(probe.connection)
-            probe.connection.close()
-        probe.connection = probe.open_since = None
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):

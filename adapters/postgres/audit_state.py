@@ -18,7 +18,8 @@ from application.audit.records import (
 from application.engine_calls import ContainerOrder
 from domain.build import BuildStatus
 from domain.container_status import ContainerStatus
-from domain.image import ImageStatus, repository_of
+from domain.image_spec import repository_of
+from domain.image_status import ImageStatus
 
 # Of the living everything, because what they are made from is compared too.
 _LIVE = SELECT_CONTAINERS + "WHERE status NOT IN ('failed', 'deleted')"

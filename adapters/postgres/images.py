@@ -12,7 +12,9 @@ from adapters.postgres.identities import next_id
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.signals import Channel
 from application.errors import NotFound
-from domain.image import Image, ImageSpec, ImageStatus
+from domain.image import Image
+from domain.image_spec import ImageSpec
+from domain.image_status import ImageStatus
 from domain.instances import Replenishment
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.restart_policy import RestartPolicy

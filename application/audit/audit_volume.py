@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from application.audit.difference import Difference
 from application.audit.records import State
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from application.audit.records import State
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 
 _UNDER_WAY = frozenset({ImageStatus.BUILDING, ImageStatus.DELETING})
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.build import UNFINISHED, BuildStatus
 from domain.container_status import ContainerStatus
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 
 _C = ContainerStatus
 _GONE = frozenset({_C.FAILED, _C.DELETED})

@@ -8,46 +8,18 @@ time to settle is over. What is still being changed by then is told as `unsettle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from application.audit.audit_engine import audit_engine
 from application.audit.audit_ledger import audit_outbox, audit_streams
 from application.audit.audit_state import audit_state
-from application.audit.audit_tags import audit_tags
-from application.audit.audit_volume import VolumeRecord, audit_volume
 from application.audit.difference import Difference
-from application.audit.in_flight import Subject, changed_between, in_flight, nobody_works
-from application.audit.records import Pending, State, Stream
-from application.errors import EngineError, EngineTransient
+from application.audit.in_flight import Subject, nobody_works
+from application.audit.look import AuditedVolume, Look, Records, take_look
+from application.audit.records import State, Stream
 from application.ports import ContainerEngine
-from domain.observation import Observation
 
 _LOOK_AGAIN_SECONDS = 0.5
-
-
-class RecordSnapshot(Protocol):
-    """The database as it was at one moment."""
-
-    def state(self) -> State: ...
-
-    def streams(self) -> Iterator[Stream]: ...
-
-    def pending(self) -> Iterator[Pending]: ...
-
-
-class Records(Protocol):
-    """Takes snapshots of the database; each method may raise DatabaseUnavailable."""
-
-    def snapshot(self) -> AbstractContextManager[RecordSnapshot]: ...
-
-
-class AuditedVolume(Protocol):
-    """What is asked of the volume; raises OSError."""
-
-    def survey(self, contexts: Collection[str]) -> VolumeRecord: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +42,6 @@ class AuditReport:
     not_audited: Sequence[str]
     in_flight: int
     engine_failure: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One look at engine and volume, and at what is recorded before and after it.
-
-    Attributes:
-        moving: what was being changed, or did change, meanwhile.
-        unfinished: what is still being changed.
-    """
-
-    differences: Collection[Difference]
-    moving: Collection[Subject]
-    unfinished: Collection[Subject]
-    state: State
-    engine_id: str | None
-    failure: str | None
 
 
 class RunAudit:
@@ -161,46 +116,11 @@ class RunAudit:
             ]
         return differences, events
 
-    def _look(self) -> _Look:
-        before = self._state()
-        engine_id, failure = None, None
-        found: Sequence[Observation] = ()
-        tags: Mapping[str, str] = {}
-        try:
-            engine_id, found, tags = self._look_at_engine(before)
-        except EngineError as exc:
-            failure = str(exc)
-        volume = self._volume.survey({image.source_path for image in before.images.values()})
-        after = self._state()
-
-        def audit(state: State) -> set[Difference]:
-            differences = set(audit_volume(state, volume, self._grace_seconds))
-            if engine_id is not None:
-                differences |= {*audit_engine(state, engine_id, found)}
-                differences |= {*audit_tags(state, engine_id, tags)}
-            return differences
-
-        unfinished = set(in_flight(after))
-        moving = {*in_flight(before), *unfinished, *changed_between(before, after)}
-        return _Look(audit(before) & audit(after), moving, unfinished, after, engine_id, failure)
-
-    def _look_at_engine(
-        self, state: State
-    ) -> tuple[str | None, Sequence[Observation], Mapping[str, str]]:
-        engine_id = self._engine.engine_id()
-        if engine_id not in state.engines:
-            return None, (), {}
-        found, tags = self._engine.list_ours(), self._engine.tags()
-        if self._engine.engine_id() != engine_id:
-            raise EngineTransient("another engine answers")
-        return engine_id, found, tags
-
-    def _state(self) -> State:
-        with self._records.snapshot() as snapshot:
-            return snapshot.state()
+    def _look(self) -> Look:
+        return take_look(self._records, self._engine, self._volume, self._grace_seconds)
 
 
-def _told(look: _Look) -> Iterator[Difference]:
+def _told(look: Look) -> Iterator[Difference]:
     """Tell what differs, and what nobody brings to an end."""
     for each in look.differences:
         if Subject(each.about, each.which) in look.moving:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from domain.container_status import ContainerStatus
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 
 _C = ContainerStatus
 _I = ImageStatus

@@ -217,6 +217,7 @@ class Worker(Storage):
         DeclareEngineLostHandler,
         Storage.transactions,
         providers.Singleton(PostgresLostEngines, Storage.pool),
+        Storage.store,
         providers.Object(utc_now),
     )
     listener = providers.Singleton(

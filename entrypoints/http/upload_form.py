@@ -23,7 +23,7 @@ from application.errors import (
     UploadTooLarge,
 )
 from domain.errors import InvalidValue
-from domain.image import ImageSpec
+from domain.image_spec import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits, checked_container_port, parsed_cpu
 from domain.names import checked_hostname, checked_image_name, checked_tag
 from domain.restart_policy import parsed_restart_policy

@@ -9,7 +9,8 @@ from prometheus_client import Counter
 
 from application.errors import DatabaseUnavailable, EngineError
 from application.leftovers import Kind
-from application.sweep_leftovers import Leftover, SweepLeftovers, SweepRegister
+from application.sweep_leftovers import SweepLeftovers, SweepRegister
+from application.sweep_report import Leftover
 from entrypoints.worker.engine_monitor import EngineMonitor
 
 # How late a sweep may be; nothing waits for one.

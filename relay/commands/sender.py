@@ -16,12 +16,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from relay.commands.errors import Failed, Refused
 from relay.commands.selection import LedgerEvent
-from relay.publisher import UNCONFIRMED
+from relay.kafka_client import UNCONFIRMED
 from relay.settings import KafkaSettings
 
 # Far below the client's own queue of 100,000 messages.
 _MOST_IN_FLIGHT = 1_000
-# Below 0.2 s for the reason that `publisher.py` gives.
+# Below 0.2 s for the reason that `kafka_client.py` gives.
 _SLICE_SECONDS = 0.15
 _METADATA_SECONDS = 10.0
 # A broker that is away is not waited for as the relay waits: an operator looks on.

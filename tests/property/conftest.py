@@ -5,8 +5,12 @@ kept in `.hypothesis` and printed as a blob for `@reproduce_failure`.
 """
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.integration.postgres.installation import Installation
 
 settings.register_profile(
     "orchestrator",
@@ -16,3 +20,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("orchestrator")
+
+
+@pytest.fixture(scope="module")
+def installation(
+    module_database: str, tmp_path_factory: pytest.TempPathFactory, ports: int
+) -> Iterator[Installation]:
+    """An installation for the machine of this module, with as many host ports as it says."""
+    volume = tmp_path_factory.mktemp("volume")
+    with Installation(module_database, volume, ports=ports) as started:
+        yield started

@@ -4,11 +4,12 @@ Every operation may die after its last write, before its commit: then the model 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from application.errors import NotFound
 from application.leases import Lease
@@ -22,12 +23,9 @@ from domain.errors import (
     InstanceLimitReached,
     NoFreePort,
 )
-from tests.integration.postgres.installation import (
-    FIRST_PORT,
-    Crash,
-    CrashingTransactions,
-    Installation,
-)
+from tests.integration.postgres.crashes import Crash, CrashingTransactions
+from tests.integration.postgres.installation import FIRST_PORT
+from tests.property.installed_machine import InstalledMachine
 from tests.property.limits_model import ImageModel, LimitsModel
 
 T = TypeVar("T")
@@ -41,18 +39,14 @@ OWN = st.sampled_from([True, True, True, False])
 PORTS = 6
 
 
-class UsersMachine(RuleBasedStateMachine):
-    """Several users' images and containers over one database that is emptied for each example."""
-
-    installation: Installation
+class UsersMachine(InstalledMachine):
+    """Several users' images and containers."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.installation.empty()
         self.model = LimitsModel(range(FIRST_PORT, FIRST_PORT + PORTS))
         self.leases: list[Lease] = []
         self.stale: list[Lease] = []
-        self.runs = 0
 
     @initialize(counts=st.tuples(st.integers(0, 2), st.integers(0, 3)))
     def begin_with_containers_of_two_users(self, counts: tuple[int, int]) -> None:
@@ -127,13 +121,13 @@ class UsersMachine(RuleBasedStateMachine):
         if asking != owner or container.status == "deleted":
             expect_refusal(NotFound, wish)
             return
-        before = (container.desired, container.wish_cause, container.generation)
+        before = replace(container)
         if container.wish(desired, "api") == "refused":
             expect_refusal(ContainerRefuses, wish)
         elif (generation := self.surviving(wish, crash=crash)) is not None:
             assert generation == container.generation
         else:
-            container.desired, container.wish_cause, container.generation = before
+            self.model.containers[container_id] = before
 
     @precondition(lambda self: bool(self.model.images))
     @rule(data=st.data(), crash=CRASHES)

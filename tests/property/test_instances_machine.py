@@ -5,20 +5,12 @@ stopped, deleted by users, kept by workers, and come up, end, fail or vanish. No
 there must be; after each step it is looked whether what was promised holds.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from psycopg.rows import DictRow
 
 from application.errors import InvalidForm, NotFound
@@ -37,14 +29,15 @@ from domain.errors import (
 )
 from domain.instances import Fleet
 from domain.restart_policy import RestartPolicy
-from tests.integration.postgres.installation import Installation, ended, seen
+from tests.integration.postgres.installation import Installation
+from tests.property.installed_machine import InstalledMachine, acts
 
 PORTS = 9
 # Of an image in deletion there is little to be learned: something has to have happened before.
 RUNS_BEFORE_DELETIONS = 12
 # What a worker may find after the step that a claim shows; the first is as wished.
 OUTCOMES = {
-    "creating": ("running", "failed"),
+    "creating": ("running", "failed_before_it_was"),
     "starting": ("running", "failed_start"),
     "running": ("exited", "crashed"),
     "stopping": ("stopped",),
@@ -52,16 +45,12 @@ OUTCOMES = {
 }
 
 
-class InstancesMachine(RuleBasedStateMachine):
-    """Users and workers over one database that is emptied for each example."""
-
-    installation: Installation
+class InstancesMachine(InstalledMachine):
+    """Users and workers."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.installation.empty()
         self.images: list[int] = []
-        self.runs = 0
 
     @initialize(
         limits=st.lists(
@@ -238,18 +227,7 @@ class InstancesMachine(RuleBasedStateMachine):
 
     def _record(self, lease: Lease, outcome: str) -> None:
         self.runs += 1
-        outcomes, over = self.installation.outcomes(lease), ended(lease.id, self.runs)
-        acts: dict[str, Callable[[], None]] = {
-            "running": lambda: outcomes.running(seen(lease.id, self.runs)),
-            "failed": lambda: outcomes.failed("reason", "", None),
-            "failed_start": lambda: outcomes.failed_start("reason", "", over),
-            "exited": lambda: outcomes.exited(over),
-            "crashed": lambda: outcomes.exited(ended(lease.id, self.runs, exit_code=1)),
-            "stopped": lambda: outcomes.stopped(over),
-            "deleted": outcomes.deleted,
-            "looked": outcomes.looked,
-        }
-        acts[outcome]()
+        acts(self.installation.outcomes(lease), lease.id, self.runs)[outcome]()
 
     def _attempt(self, operation: Callable[[], object]) -> Exception | None:
         try:
@@ -286,20 +264,11 @@ def _tells_why(row: DictRow) -> bool:
 
 
 @pytest.fixture(scope="module")
-def installation(
-    module_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    volume: Path = tmp_path_factory.mktemp("volume")
-    with Installation(module_database, volume, ports=PORTS) as started:
-        yield started
+def ports() -> int:
+    return PORTS
 
 
 # Hypothesis spends up to five minutes on making a failure smaller before it prints it.
 @pytest.mark.timeout(600)
 def test_limits_of_instances_hold_in_any_order_of_events(installation: Installation) -> None:
-    class Machine(InstancesMachine):
-        pass
-
-    Machine.installation = installation
-
-    run_state_machine_as_test(Machine, settings=settings(max_examples=80, stateful_step_count=30))
+    InstancesMachine.run_over(installation, settings(max_examples=80, stateful_step_count=30))

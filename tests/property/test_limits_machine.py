@@ -5,27 +5,19 @@ time passes; and every operation may die after its last write, before its commit
 the tables are held against a plain model: nothing of a crash may be seen, in no table.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule
 
 from application.container_outcomes import ContainerOutcomes
 from application.errors import LeaseLost
 from application.leases import Lease, Settlement
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.errors import ContainerRefuses, IllegalTransition, NoFreePort
-from tests.integration.postgres.installation import (
-    ENGINE,
-    Installation,
-    ended,
-    seen,
-    utc_now,
-)
+from tests.integration.postgres.installation import ENGINE, Installation, utc_now
 from tests.property.container_model import EVERY_OUTCOME, OUTCOMES
+from tests.property.installed_machine import acts
 from tests.property.limits_tables import expect_tables_as_the_model
 from tests.property.limits_users import CRASHES, PORTS, UsersMachine, expect_refusal
 
@@ -226,19 +218,13 @@ class LimitsMachine(UsersMachine):
     def _record(
         self, lease: Lease, outcome: str, run: int, transactions: TransactionRunner
     ) -> None:
-        outcomes, over = self.installation.outcomes(lease, transactions), ended(lease.id, run)
-        acts: dict[str, Callable[[], None]] = {
-            "running": lambda: outcomes.running(seen(lease.id, run)),
-            "exited": lambda: outcomes.exited(over),
-            "stopped": lambda: outcomes.stopped(over),
-            "run_ended": lambda: outcomes.run_ended(over),
-            "failed": lambda: outcomes.failed("reason", "logs", over),
-            "failed_start": lambda: outcomes.failed_start("reason", "logs", over),
-            "deleted": outcomes.deleted,
-            "vanished": lambda: self._vanish(lease, outcomes),
-            "unchanged": lambda: self._leave(lease, outcomes),
-        }
-        acts[outcome]()
+        outcomes = self.installation.outcomes(lease, transactions)
+        if outcome == "vanished":
+            self._vanish(lease, outcomes)
+        elif outcome == "unchanged":
+            self._leave(lease, outcomes)
+        else:
+            acts(outcomes, lease.id, run)[outcome]()
 
     def _leave(self, lease: Lease, outcomes: ContainerOutcomes) -> None:
         """End the claim without an outcome: it is as desired, or has to be tried again."""
@@ -266,20 +252,11 @@ class LimitsMachine(UsersMachine):
 
 
 @pytest.fixture(scope="module")
-def installation(
-    module_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    volume: Path = tmp_path_factory.mktemp("volume")
-    with Installation(module_database, volume, ports=PORTS) as started:
-        yield started
+def ports() -> int:
+    return PORTS
 
 
 # Hypothesis spends up to five minutes on making a failure smaller before it prints it.
 @pytest.mark.timeout(600)
 def test_limits_hold_in_any_order_of_events_and_crashes(installation: Installation) -> None:
-    class Machine(LimitsMachine):
-        pass
-
-    Machine.installation = installation
-
-    run_state_machine_as_test(Machine, settings=settings(max_examples=100, stateful_step_count=40))
+    LimitsMachine.run_over(installation, settings(max_examples=100, stateful_step_count=40))

@@ -12,19 +12,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    rule,
-)
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from relay.backlogs import Backlogs
 from relay.floor import Floor, Window
 from relay.frontier import Frontier, Reading
-from relay.outbox import PendingEvent, Returning
+from relay.outbox import Returning
+from relay.pending_event import PendingEvent
 
 
 @dataclass

@@ -16,7 +16,7 @@ from psycopg_pool import PoolTimeout
 
 from application.errors import DatabaseUnavailable, EngineError, EngineUntrusted
 from application.leftovers import Kind
-from application.sweep_leftovers import Kept, Leftover, SweepReport
+from application.sweep_report import Kept, Leftover, SweepReport
 from entrypoints.composition.worker import Worker
 from entrypoints.settings import Settings, load_settings
 from entrypoints.worker.commands.errors import Failed, Refused

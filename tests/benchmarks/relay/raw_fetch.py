@@ -14,7 +14,8 @@ import psycopg
 
 from relay.floor import Window
 from relay.leadership import open_session
-from relay.outbox import PendingEvent, Request
+from relay.outbox import Request
+from relay.pending_event import PendingEvent
 from relay.serve import _relax_garbage_collection
 from relay.settings import read_settings
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaError, Message, Producer
 
 from relay.leadership import open_session
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 from relay.serve import _relax_garbage_collection
 from relay.settings import read_settings
 from tests.benchmarks.relay.raw_fetch import batches

@@ -60,14 +60,14 @@ def cost_of_a_trickle(
 
     The relay has published all events of the ledger so far, or is about to.
     """
-    _wait_until_all_are_counted(database, relay)
+    consumed = _settled(database, relay, consumer)
     seconds = relay.metric(f"{_ACKNOWLEDGED}_sum")
     before = _touched_by_leader(database)
-    for _ in range(_EVENTS):
+    for number in range(1, _EVENTS + 1):
         write(database, topic, aggregate)
-        consumer.wait_for(consumer.applied + 1, RECOVERY_SECONDS)
+        consumer.wait_for(consumed + number, RECOVERY_SECONDS)
+    _settled(database, relay, consumer)
     touched = _touched_by_leader(database) - before
-    _wait_until_all_are_counted(database, relay)
     spent = relay.metric(f"{_ACKNOWLEDGED}_sum") - seconds
     return TrickleCost(touched / _EVENTS, spent / _EVENTS)
 
@@ -81,13 +81,20 @@ def buffers_without_floor(database: str) -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
-def _wait_until_all_are_counted(database: str, relay: RelayUnderTest) -> None:
+def _settled(database: str, relay: RelayUnderTest, consumer: FollowingConsumer) -> int:
+    """Wait until everything is acknowledged, deleted and consumed; return how much that is.
+
+    What is touched afterwards is not its.
+    """
     events = count(database, "events")
     wait_until(
         lambda: relay.metric(f"{_ACKNOWLEDGED}_count") == events,
-        "all are counted",
+        "all are acknowledged",
         RECOVERY_SECONDS,
     )
+    wait_until(lambda: count(database, "outbox") == 0, "all are deleted", RECOVERY_SECONDS)
+    consumer.wait_for(events, RECOVERY_SECONDS)
+    return events
 
 
 def _touched_by_leader(database: str) -> int:

@@ -20,8 +20,8 @@ from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.recording import prepare_streams, raise_and_record, writing_session
-from tests.integration.postgres import installation as installations
-from tests.integration.postgres.installation import LEASE_SECONDS, Installation, ended, seen
+from tests.integration.postgres.installation import LEASE_SECONDS, Installation
+from tests.integration.postgres.observations import ended, seen
 from tests.integration.relay.harness import wait_until
 
 pytestmark = pytest.mark.broker
@@ -87,14 +87,13 @@ def test_a_service_whose_clock_is_set_back_keeps_the_order_of_its_sequences(
     tmp_path: Path,
     consumer: FollowingConsumer,
     start_relay: StartRelay,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Api, workers and engine have the same bad clock; the times they tell never go back."""
     start_relay(RELAY_BATCH_SIZE="20")
     clock = Backwards()
-    monkeypatch.setattr(installations, "utc_now", clock)
 
     with Installation(database, tmp_path) as service:
+        service.clock = clock
         service.transactions = _recording_to(topic, service, clock)
         containers = service.create(service.ready_image(maximum=3), count=3)
         for _ in range(_RUNS):

@@ -15,9 +15,10 @@ from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.gated_proxy import GatedProxy
+from tests.fault.relay.mid_batch import start_in_mid_batch
 from tests.fault.relay.recording import prepare_streams, write_many
 from tests.fault.relay.topics import create_topic
-from tests.integration.relay.harness import count, wait_until
+from tests.integration.relay.harness import wait_until
 
 # Streams beyond those of the writers, and of each more than one event: a backlog of many batches,
 # of which the first ones have one event a stream.
@@ -66,17 +67,7 @@ def test_a_relay_killed_with_a_batch_on_its_way_and_half_of_the_next_handed_over
     consumer: FollowingConsumer,
     start_relay: StartRelay,
 ) -> None:
-    create_topic(mortal_broker, topic)
-    prepare_streams(database, 2 * _BATCH)
-    killed = start_relay(
-        RELAY_FAILPOINTS="mid-produce=kill@2", KAFKA_BOOTSTRAP_SERVERS=gates.address
-    )
-    wait_until(killed.ready, "the relay is ready")
-    gates.hold()
-    write_many(database, topic, _BATCH, 2)
-    wait_until(lambda: gates.held, "a batch is on its way")
-    # All of other streams: half of them are handed over when the failpoint is reached.
-    write_many(database, topic, _BATCH, 2, first=_BATCH + 1)
+    killed = start_in_mid_batch("kill", start_relay, database, topic, mortal_broker, gates)
     killed.wait_until_killed()
     held, pending, arrived = gates.held, len(_pending(database)), consumer.applied
     gates.open_for_requests()
@@ -87,27 +78,6 @@ def test_a_relay_killed_with_a_batch_on_its_way_and_half_of_the_next_handed_over
 
     assert held > 0
     assert (pending, arrived) == (events, 0)
-
-
-def test_what_was_acknowledged_and_not_deleted_is_sent_twice_and_applied_once(
-    database: str,
-    topic: str,
-    consumer: FollowingConsumer,
-    start_relay: StartRelay,
-    start_writers: StartWriters,
-) -> None:
-    with start_writers(events=300) as writers:
-        writers.wait_until_ended()
-    killed = start_relay(RELAY_FAILPOINTS="after-acks=kill", RELAY_BATCH_SIZE="50")
-    killed.wait_until_killed()
-    consumer.wait_for(1, RECOVERY_SECONDS)
-    left = count(database, "outbox")
-
-    start_relay()
-    consumer.expect_ledger(database, RECOVERY_SECONDS)
-
-    assert left == 300
-    assert consumer.duplicates > 0
 
 
 def test_an_unknown_failpoint_is_one_line_and_exit_code_2(mortal_broker: Broker) -> None:

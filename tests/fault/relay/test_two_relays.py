@@ -14,9 +14,8 @@ from tests.fault.lengths import RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.gated_proxy import GatedProxy
-from tests.fault.relay.recording import prepare_streams, write_many
+from tests.fault.relay.mid_batch import start_in_mid_batch
 from tests.fault.relay.sockets import freeze_with_messages_in_flight
-from tests.fault.relay.topics import create_topic
 from tests.integration.relay.harness import wait_until
 from tests.integration.relay.relay_process import RelayUnderTest
 
@@ -24,8 +23,6 @@ pytestmark = pytest.mark.broker
 
 _AFTER_KILL_SECONDS = 5.0
 _AFTER_HANG_SECONDS = 15.0
-# Streams, and so events that may be under way together.
-_MANY = 200
 
 
 def start_two(start_relay: StartRelay, **of_the_leader: str) -> tuple[RelayUnderTest, ...]:
@@ -118,8 +115,9 @@ def test_a_zombie_with_messages_in_flight_only_repeats_what_is_dropped(
         heir.wait_for("leading")
 
         # What the zombie sent arrives only now, and its heir sends the same rows.
+        applied = consumer.applied
         mortal_broker.thaw()
-        consumer.wait_for(consumer.applied + 1, RECOVERY_SECONDS)
+        consumer.wait_for(applied + 1, RECOVERY_SECONDS)
         zombie.resume()
         zombie.wait_for("session lost")
         zombie.wait_for("standing by")
@@ -142,16 +140,7 @@ def test_a_zombie_that_wakes_up_in_the_middle_of_a_batch_only_repeats_what_is_dr
     note: Note,
 ) -> None:
     """One batch of it is on its way, of the next one half was handed over and half was not."""
-    create_topic(mortal_broker, topic)
-    prepare_streams(database, 2 * _MANY)
-    zombie = start_relay(
-        RELAY_FAILPOINTS="mid-produce=hang@2", KAFKA_BOOTSTRAP_SERVERS=gates.address
-    )
-    wait_until(zombie.ready, "the leader is ready")
-    gates.hold()
-    write_many(database, topic, _MANY, 2)
-    wait_until(lambda: gates.held, "a batch is on its way")
-    write_many(database, topic, _MANY, 2, first=_MANY + 1)
+    zombie = start_in_mid_batch("hang", start_relay, database, topic, mortal_broker, gates)
     wait_until(lambda: zombie.paused, "the leader hangs with half a batch handed over")
     start_relay().wait_for("leading")
     consumer.expect_ledger(database, RECOVERY_SECONDS)

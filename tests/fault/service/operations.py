@@ -21,7 +21,7 @@ from application.create_containers import CreateContainers
 from application.delete_image import DeleteImage
 from application.upload_image import UploadImage
 from domain.container_status import Desired
-from domain.image import ImageSpec
+from domain.image_spec import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits
 from entrypoints.composition.api import Api
 from tests.integration.worker.worker import Worker

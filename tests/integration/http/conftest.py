@@ -11,6 +11,7 @@ from entrypoints.dev.service_processes import ServiceProcess
 from tests.integration.http.backstage import Backstage
 from tests.integration.http.edge import api_settings, caller, upload
 from tests.integration.http.footprint import World
+from tests.integration.small_disk import SmallDisk, small_disk
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,20 @@ def backstage(module_database: str, api: ServiceProcess) -> Iterator[Backstage]:
 @pytest.fixture(scope="module")
 def world(module_database: str, volume: Path) -> World:
     return World(module_database, volume)
+
+
+@pytest.fixture(scope="module")
+def mounted_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
+    """A disk of 16 MiB, for modules whose volume is on it."""
+    with small_disk(tmp_path_factory.mktemp("disk") / "volume", 16 * 1024 * 1024) as disk:
+        yield disk
+
+
+@pytest.fixture
+def disk(mounted_disk: SmallDisk) -> Iterator[SmallDisk]:
+    """That disk, as empty as the service has left it; what the test fills is free afterwards."""
+    yield mounted_disk
+    mounted_disk.free()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A disk that is full while an upload comes: a clear 507, nothing left, and it passes."""
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -10,32 +10,20 @@ import pytest
 from tests.integration.http.edge import checked_problem, upload
 from tests.integration.http.footprint import World
 from tests.integration.http.uploads import CONTENT_TYPE, DOCKERFILE, body, fields, file, tar
-from tests.integration.small_disk import SmallDisk, small_disk
+from tests.integration.small_disk import SmallDisk
 
 MIB = 1024 * 1024
 KIB = 1024
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
-    with small_disk(tmp_path_factory.mktemp("disk") / "volume", 8 * MIB) as disk:
-        yield disk
-
-
-@pytest.fixture(scope="module")
-def volume(disk: SmallDisk) -> Path:
-    return disk.path
+def volume(mounted_disk: SmallDisk) -> Path:
+    return mounted_disk.path
 
 
 @pytest.fixture(scope="module")
 def settings_of_module() -> dict[str, str]:
     return {"MIN_FREE_DISK_BYTES": "0"}
-
-
-@pytest.fixture(autouse=True)
-def freed(disk: SmallDisk) -> Iterator[None]:
-    yield
-    disk.free()
 
 
 def _while_it_is_received(disk: SmallDisk) -> bytes:

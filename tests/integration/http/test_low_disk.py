@@ -1,7 +1,6 @@
 """Below MIN_FREE_DISK_BYTES no upload begins, and none goes on that would get there."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -20,7 +19,7 @@ from tests.integration.http.uploads import (
     good_body,
     tar,
 )
-from tests.integration.small_disk import SmallDisk, small_disk
+from tests.integration.small_disk import SmallDisk
 
 MIB = 1024 * 1024
 MINIMUM_BYTES = 4 * MIB
@@ -28,25 +27,13 @@ DETAIL = "the service is short of disk space: uploads are refused until there is
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
-    with small_disk(tmp_path_factory.mktemp("disk") / "volume", 16 * MIB) as disk:
-        yield disk
-
-
-@pytest.fixture(scope="module")
-def volume(disk: SmallDisk) -> Path:
-    return disk.path
+def volume(mounted_disk: SmallDisk) -> Path:
+    return mounted_disk.path
 
 
 @pytest.fixture(scope="module")
 def settings_of_module() -> dict[str, str]:
     return {"MIN_FREE_DISK_BYTES": str(MINIMUM_BYTES)}
-
-
-@pytest.fixture(autouse=True)
-def freed(disk: SmallDisk) -> Iterator[None]:
-    yield
-    disk.free()
 
 
 def large_body() -> bytes:

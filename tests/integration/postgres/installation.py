@@ -4,13 +4,12 @@ Only two things are missing: the archive (a context is made out of nothing, extr
 its own) and an engine, which each test brings if it needs one.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 import uuid_utils.compat
@@ -24,24 +23,14 @@ from adapters.postgres.signals import Channel
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
 from adapters.wire.events import EventEncoder
-from application.cancel_build import CancelBuild, CancelBuildHandler
-from application.change_container import ChangeContainer, ChangeContainerHandler
-from application.change_image import ChangeImage, ChangeImageHandler
 from application.container_outcomes import ContainerOutcomes
-from application.create_containers import CreateContainers, CreateContainersHandler
-from application.delete_image import DeleteImage, DeleteImageHandler
 from application.keep_instances import KeepInstances, Kept
 from application.leases import BuildQuota, Lease, Settlement, Work
-from application.rebuild_image import RebuildImage, RebuildImageHandler
+from application.ports import Clock
 from application.unit_of_work import TransactionRunner, UnitOfWork
-from application.upload_image import UploadImage, UploadImageHandler
 from domain.build import LogTail
-from domain.container_status import Desired
-from domain.image import ImageSpec
-from domain.limits import InstanceLimits, ResourceLimits
-from domain.observation import Observation
-
-T = TypeVar("T")
+from tests.integration.postgres.observations import seen
+from tests.integration.postgres.user_requests import UserRequests
 
 ENGINE = "engine-1"
 FIRST_PORT = 20000
@@ -52,38 +41,6 @@ _EMPTY = """
 TRUNCATE outbox, blocked_streams, events, host_ports, containers, builds, images, hostnames,
          restorations, workers
 """
-
-
-class Crash(Exception):  # noqa: N818 - no error: the process died
-    """The process ended here."""
-
-
-class CrashingTransactions:
-    """Runs work to its end, and dies before the commit.
-
-    Args:
-        spared: how many transactions are committed before that.
-    """
-
-    def __init__(self, transactions: TransactionRunner, spared: int = 0) -> None:
-        self._transactions = transactions
-        self._spared = spared
-
-    def run(self, work: Callable[[UnitOfWork], T]) -> T:
-        def die(uow: UnitOfWork) -> T:
-            work(uow)
-            raise Crash
-
-        if self._spared:
-            self._spared -= 1
-            return self._transactions.run(work)
-        return self._transactions.run(die)
-
-
-class _EmptyContext:
-    def extract(self, archive: Path, destination: Path) -> None:
-        destination.mkdir()
-        (destination / "Dockerfile").write_text("FROM scratch\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +56,20 @@ class BuildShare:
         return BuildQuota(self.per_worker, self.per_user)
 
 
-class Installation:
+class Installation(UserRequests):
     """The use cases over one database and one volume, for as long as it is entered.
 
     Args:
         ports: how many host ports the engine has, from 20000 on.
+
+    Attributes:
+        clock: tells the use cases the time; a test may give it another one.
     """
 
     def __init__(self, database_url: str, volume: Path, *, ports: int = 50) -> None:
         self.url = database_url
         self.ports = ports
+        self.clock: Clock = utc_now
         self.signals: list[set[Channel]] = []
         self.pool = create_pool(database_url, application_name="under-test", size=24)
         self.registry = PostgresEngineRegistry(self.pool)
@@ -147,91 +108,11 @@ class Installation:
         self.registry.set_port_range(ENGINE, FIRST_PORT, FIRST_PORT + self.ports - 1)
         self.signals.clear()
 
-    # ---- what a user does ------------------------------------------------------------------
-
-    def upload(
-        self,
-        user_id: str = "user-1",
-        hostname: str = "app.example.com",
-        maximum: int = 3,
-        transactions: TransactionRunner | None = None,
-        minimum: int = 0,
-    ) -> int:
-        spec = ImageSpec(
-            user_id=user_id,
-            name="My App",
-            tag="latest",
-            app_hostname=hostname,
-            container_port=8080,
-            instances=InstanceLimits(minimum, maximum),
-            resources=ResourceLimits(Decimal("0.5"), "64m"),
-        )
-        handler = UploadImageHandler(
-            transactions or self.transactions, _EmptyContext(), self.store, utc_now, spec.resources
-        )
-        return handler.handle(UploadImage(spec, self.store.incoming(), "upload"))
-
-    def create(
-        self,
-        image_id: int,
-        count: int = 1,
-        user_id: str = "user-1",
-        transactions: TransactionRunner | None = None,
-    ) -> list[int]:
-        handler = CreateContainersHandler(transactions or self.transactions, utc_now, uuid4)
-        return handler.handle(CreateContainers(user_id, image_id, "create", count=count))
-
-    def wish(
-        self,
-        container_id: int,
-        desired: Desired,
-        user_id: str = "user-1",
-        transactions: TransactionRunner | None = None,
-    ) -> int:
-        handler = ChangeContainerHandler(transactions or self.transactions, utc_now)
-        return handler.handle(ChangeContainer(user_id, container_id, desired, "wish"))
-
-    def delete_image(
-        self,
-        image_id: int,
-        user_id: str = "user-1",
-        transactions: TransactionRunner | None = None,
-        *,
-        force: bool = False,
-    ) -> None:
-        handler = DeleteImageHandler(transactions or self.transactions, utc_now)
-        handler.handle(DeleteImage(user_id, image_id, "delete", force=force))
-
-    def change_image(
-        self,
-        image_id: int,
-        user_id: str = "user-1",
-        transactions: TransactionRunner | None = None,
-        **changes: Any,
-    ) -> None:
-        handler = ChangeImageHandler(
-            transactions or self.transactions, utc_now, ResourceLimits(Decimal(4), "8g")
-        )
-        handler.handle(ChangeImage(user_id, image_id, **changes))
-
-    def rebuild(self, image_id: int, user_id: str = "user-1") -> int:
-        handler = RebuildImageHandler(self.transactions, self.store, utc_now)
-        return handler.handle(RebuildImage(user_id, image_id, "rebuild"))
-
-    def cancel(
-        self,
-        image_id: int,
-        user_id: str = "user-1",
-        transactions: TransactionRunner | None = None,
-    ) -> int:
-        handler = CancelBuildHandler(transactions or self.transactions, self.store, utc_now)
-        return handler.handle(CancelBuild(user_id, image_id, "cancel"))
-
     # ---- what a worker does ----------------------------------------------------------------
 
     def keep_instances(self, transactions: TransactionRunner | None = None) -> list[Kept]:
         """See to every image that is short, as a worker's turn does."""
-        instances = KeepInstances(transactions or self.transactions, utc_now, uuid4)
+        instances = KeepInstances(transactions or self.transactions, self.clock, uuid4)
         return [instances.keep(image_id) for image_id in instances.due()]
 
     def build(self, image_id: int, transactions: TransactionRunner | None = None) -> None:
@@ -241,10 +122,10 @@ class Installation:
             image = uow.images.lock(image_id)
             *_, build_id = uow.builds.ids_of(image_id)
             build = uow.builds.lock(build_id)
-            build.begin(ENGINE, utc_now())
+            build.begin(ENGINE, self.clock())
             image.place_on(ENGINE)
-            build.succeed(f"sha256:{build_id}", LogTail("built", truncated=False), utc_now())
-            image.record_built(build, utc_now())
+            build.succeed(f"sha256:{build_id}", LogTail("built", truncated=False), self.clock())
+            image.record_built(build, self.clock())
             uow.builds.save(build)
             uow.images.save(image)
 
@@ -289,7 +170,7 @@ class Installation:
     def outcomes(
         self, lease: Lease, transactions: TransactionRunner | None = None
     ) -> ContainerOutcomes:
-        return ContainerOutcomes(transactions or self.transactions, utc_now, lease)
+        return ContainerOutcomes(transactions or self.transactions, self.clock, lease)
 
     def run_container(self, image_id: int | None = None) -> int:
         """Create a container of an image and carry it to running."""
@@ -334,37 +215,6 @@ class Installation:
             {"stream": stream},
         )
         return [row["type"] for row in rows]
-
-
-def seen(container_id: int, run: int = 1, **changed: Any) -> Observation:
-    """A container as Docker would show it, in its run number `run`."""
-    observation = Observation(
-        docker_id=f"{container_id:064x}",
-        name=f"container-{container_id}",
-        uid=None,
-        installation_id=None,
-        spec_hash=None,
-        running=True,
-        started_at=datetime(2026, 3, 1, 12, run // 60, run % 60, tzinfo=UTC),
-        finished_at=None,
-        exit_code=None,
-        oom_killed=False,
-        container_ip="172.17.0.2",
-    )
-    return replace(observation, **changed)
-
-
-def ended(container_id: int, run: int = 1, *, exit_code: int = 0) -> Observation:
-    """A container as Docker would show it after its run number `run`."""
-    finished = datetime(2026, 3, 1, 12, run // 60, run % 60, 500_000, tzinfo=UTC)
-    return seen(
-        container_id,
-        run,
-        running=False,
-        finished_at=finished,
-        exit_code=exit_code,
-        container_ip=None,
-    )
 
 
 def utc_now() -> datetime:

@@ -4,7 +4,8 @@ import pytest
 
 from application.leases import Lease, Leased, Settlement, Work
 from domain.container_status import Desired
-from tests.integration.postgres.installation import ENGINE, Installation, seen
+from tests.integration.postgres.installation import ENGINE, Installation
+from tests.integration.postgres.observations import seen
 
 
 def claimed_container(installation: Installation) -> Lease:

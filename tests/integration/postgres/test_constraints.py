@@ -9,7 +9,7 @@ from psycopg import errors as pg
 
 from domain.build import BuildStatus
 from domain.container_status import ContainerStatus, Desired
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 from tests.integration.postgres.installation import Installation
 
 

@@ -17,7 +17,8 @@ from domain.errors import (
 )
 from domain.events import Cause
 from domain.instances import Fleet
-from tests.integration.postgres.installation import Installation, ended, seen
+from tests.integration.postgres.installation import Installation
+from tests.integration.postgres.observations import ended, seen
 from tests.integration.postgres.racing import race, raised
 
 COUNTS = f"""

@@ -6,7 +6,8 @@ from application.errors import LeaseLost
 from application.keep_leases import KeepLeases
 from application.leases import Lease, Settlement, Work
 from domain.container_status import Desired
-from tests.integration.postgres.installation import Installation, ended, seen
+from tests.integration.postgres.installation import Installation
+from tests.integration.postgres.observations import ended, seen
 
 SETTLEMENTS = [Settlement.done(), Settlement.again(), Settlement.retry(1)]
 

@@ -6,7 +6,8 @@ import pytest
 
 from application.errors import NotFound
 from domain.container_status import Desired
-from tests.integration.postgres.installation import Installation, ended, seen
+from tests.integration.postgres.installation import Installation
+from tests.integration.postgres.observations import ended, seen
 
 
 def test_an_image_shows_everything_that_was_asked_for(installation: Installation) -> None:

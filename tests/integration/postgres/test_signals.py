@@ -11,12 +11,8 @@ import uuid_utils.compat
 from adapters.postgres.claims import Claimant
 from adapters.postgres.signals import Channel, PostgresListener, PostgresNotifier
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
-from tests.integration.postgres.installation import (
-    LEASE_SECONDS,
-    Crash,
-    CrashingTransactions,
-    Installation,
-)
+from tests.integration.postgres.crashes import Crash, CrashingTransactions
+from tests.integration.postgres.installation import LEASE_SECONDS, Installation
 
 DEADLINE_SECONDS = 15.0
 EVERY = (Channel.WORK, Channel.OUTCOME, Channel.OUTBOX)

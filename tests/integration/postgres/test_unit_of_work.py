@@ -10,13 +10,9 @@ from adapters.wire.events import ContainerEventBody, ImageEventBody
 from application.errors import DatabaseUnavailable
 from application.unit_of_work import UnitOfWork
 from domain.container_status import Desired
-from tests.integration.postgres.installation import (
-    Crash,
-    CrashingTransactions,
-    Installation,
-    ended,
-    seen,
-)
+from tests.integration.postgres.crashes import Crash, CrashingTransactions
+from tests.integration.postgres.installation import Installation
+from tests.integration.postgres.observations import ended, seen
 
 KNOWN_TO_CONSUMERS = [
     "event",

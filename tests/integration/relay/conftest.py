@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from entrypoints.dev import kafka
 from entrypoints.dev.kafka_jars import BrokerUnavailableError
 from tests.conftest import unavailable
 from tests.integration.relay.harness import RelayUnderTest
+from tests.integration.relay.topics import create_topic
 
 
 class Broker(Protocol):
@@ -55,3 +57,17 @@ def start_relay(
             return relays.enter_context(RelayUnderTest(environment))
 
         yield start
+
+
+@pytest.fixture
+def admin(broker: Broker) -> AdminClient:
+    return AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+
+
+@pytest.fixture
+def target(admin: AdminClient) -> Iterator[str]:
+    """A topic that is there for this test's replay."""
+    name = f"replayed-{uuid.uuid4()}"
+    create_topic(admin, name)
+    yield name
+    admin.delete_topics([name])[name].result(30)

@@ -194,7 +194,8 @@ def test_a_stream_of_many_chunks_is_counted_once(database: str) -> None:
     ended = prune(database)
 
     assert dry.out.startswith("would prune streams=1 events=20000 ")
-    assert (ended.code, ended.err) == (0, "")
+    # How far it has come is told to stderr while it takes long.
+    assert ended.code == 0
     assert ended.out.startswith("pruned streams=1 events=20000 ")
     assert event_ids(database) == ids(kept)
 

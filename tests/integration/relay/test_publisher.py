@@ -7,8 +7,9 @@ from functools import partial
 import msgspec
 import pytest
 
-from relay.outbox import PendingEvent
-from relay.publisher import ALONE, ONE_BY_ONE, Options, Publisher
+from relay.kafka_client import Options
+from relay.pending_event import PendingEvent
+from relay.publisher import ALONE, ONE_BY_ONE, Publisher
 from relay.settings import KafkaSettings
 from tests.integration.relay.conftest import Broker
 from tests.integration.relay.harness import wait_until

@@ -1,11 +1,14 @@
 """An installation and a worker of it on an engine in memory, both new for each test."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.postgres.installation import Installation
+from tests.integration.worker.auditor import Auditor
+from tests.integration.worker.sweeper import Sweeper
 from tests.integration.worker.worker import Worker
 
 
@@ -21,3 +24,21 @@ def shared_installation(
 def worker(shared_installation: Installation) -> Worker:
     shared_installation.empty()
     return Worker(shared_installation, FakeContainerEngine())
+
+
+@pytest.fixture
+def auditor(worker: Worker) -> Auditor:
+    """Audits of it, of a volume on which nothing is."""
+    store = worker.installation.store
+    shutil.rmtree(store.path(""))
+    store.prepare()
+    return Auditor(worker)
+
+
+@pytest.fixture
+def sweeper(worker: Worker) -> Sweeper:
+    """Sweeps of it, of a volume on which nothing is left over."""
+    sweeper = Sweeper(worker)
+    # The volume is the module's, and the earlier tests' leftovers with it.
+    sweeper.run()
+    return sweeper

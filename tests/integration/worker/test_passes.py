@@ -14,8 +14,7 @@ from application.pass_over_engine import PassOverEngine
 from domain.container_status import Desired
 from tests.contracts.fake_docker import App
 from tests.contracts.fake_engine import FakeContainerEngine
-from tests.integration.worker.test_take_down import RAN, docker_id, wish
-from tests.integration.worker.worker import GRACE_SECONDS, Worker
+from tests.integration.worker.worker import GRACE_SECONDS, RAN, Worker
 
 UUID_OF_NOBODY = UUID(int=0)
 
@@ -51,7 +50,7 @@ def test_a_pass_notes_that_what_runs_was_seen(worker: Worker) -> None:
 
 def test_a_crash_is_told_by_the_next_pass_with_its_last_words(worker: Worker) -> None:
     container_id = worker.run_container(App(output="boom"))
-    worker.docker.end(docker_id(worker, container_id), 139)
+    worker.docker.end(worker.docker_id(container_id), 139)
 
     worker.pass_over()
 
@@ -62,7 +61,7 @@ def test_a_crash_is_told_by_the_next_pass_with_its_last_words(worker: Worker) ->
 
 def test_what_vanished_is_told_once_the_list_and_a_look_agree(worker: Worker) -> None:
     first, second = running_containers(worker, 2)
-    worker.docker.remove(docker_id(worker, first))
+    worker.docker.remove(worker.docker_id(first))
 
     report = worker.pass_over()
 
@@ -86,7 +85,7 @@ def test_a_container_that_the_list_lacked_and_a_look_finds_goes_on(worker: Worke
 
 def test_a_list_that_fails_says_nothing(worker: Worker) -> None:
     container_id = worker.run_container()
-    worker.docker.remove(docker_id(worker, container_id))
+    worker.docker.remove(worker.docker_id(container_id))
     worker.engine.fail_next("list_ours", EngineUnreachable("nobody answers"))
 
     with pytest.raises(EngineUnreachable):
@@ -112,7 +111,7 @@ def test_too_many_missing_put_the_engine_in_quarantine_and_nothing_is_told(
 ) -> None:
     made = running_containers(worker, 6)
     for container_id in made:
-        worker.docker.remove(docker_id(worker, container_id))
+        worker.docker.remove(worker.docker_id(container_id))
 
     report = worker.pass_over()
     worker.installation.wish(made[0], Desired.DELETED)
@@ -129,7 +128,7 @@ def test_too_many_missing_put_the_engine_in_quarantine_and_nothing_is_told(
 
 def test_a_stranger_is_removed_when_its_grace_is_over(worker: Worker) -> None:
     container_id = worker.run_container()
-    kept = docker_id(worker, container_id)
+    kept = worker.docker_id(container_id)
     # As a worker does that was paused in the middle of a start.
     (order,) = worker.docker.orders()
     stranger = worker.engine.create(
@@ -149,7 +148,7 @@ def test_a_stranger_is_removed_when_its_grace_is_over(worker: Worker) -> None:
 def test_what_a_deleted_container_left_behind_is_removed(worker: Worker) -> None:
     container_id = worker.run_container()
     (order,) = worker.docker.orders()
-    wish(worker, container_id, Desired.DELETED)
+    worker.wish(container_id, Desired.DELETED)
     left = worker.engine.create(order)
     worker.engine.start(left)
 
@@ -183,7 +182,7 @@ def test_an_object_that_is_recorded_by_the_time_of_its_removal_is_left_alone(
 
     assert len(report.drift.strangers) == 1
     assert report.removed == []
-    assert worker.engine.inspect(docker_id(worker, container_id)) is not None
+    assert worker.engine.inspect(worker.docker_id(container_id)) is not None
 
 
 def test_objects_of_another_installation_are_nobodys_here(worker: Worker) -> None:
@@ -211,7 +210,7 @@ def test_a_turn_is_taken_by_one_worker_an_interval(worker: Worker) -> None:
 
 def test_a_nomination_does_not_cut_a_backoff_short(worker: Worker) -> None:
     container_id = worker.run_container()
-    worker.docker.end(docker_id(worker, container_id), 1)
+    worker.docker.end(worker.docker_id(container_id), 1)
     worker.pass_over()
     due = worker.installation.row("containers", container_id)["next_attempt_at"]
 
@@ -226,7 +225,7 @@ def test_a_nomination_does_not_cut_a_backoff_short(worker: Worker) -> None:
 
 def test_a_look_that_fails_changes_nothing_and_the_next_pass_repairs_it(worker: Worker) -> None:
     container_id = worker.run_container()
-    worker.docker.end(docker_id(worker, container_id), 1)
+    worker.docker.end(worker.docker_id(container_id), 1)
     worker.engine.fail_next("inspect", EngineTransient("not now"))
 
     worker.carry_out(worker.observe(container_id))
@@ -253,7 +252,7 @@ def test_a_start_that_was_wished_again_before_a_stop_was_taken_up_is_carried_out
 
 def test_a_stop_of_a_container_that_crashed_before_tells_the_crash(worker: Worker) -> None:
     container_id = worker.run_container()
-    worker.docker.end(docker_id(worker, container_id), 9)
+    worker.docker.end(worker.docker_id(container_id), 9)
     # The fake's clock runs years ahead of ours.
     worker.installation.execute("UPDATE containers SET wished_at = '2040-01-01'")
     worker.installation.execute(

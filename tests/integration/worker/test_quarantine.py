@@ -7,18 +7,15 @@ import pytest
 
 from adapters.postgres.lost_engines import PostgresLostEngines
 from adapters.postgres.quarantine import PostgresQuarantine
-from application.declare_engine_lost import (
-    DeclareEngineLost,
-    DeclareEngineLostHandler,
-    LostSoFar,
-)
+from application.declare_engine_lost import DeclareEngineLost, DeclareEngineLostHandler, LostSoFar
 from application.errors import CommandRefused, LeaseLost, NotFound
 from application.leases import BuildQuota
 from application.run_build import RunBuild
 from domain.container_status import Desired
 from tests.contracts.fake_docker import App
 from tests.contracts.fake_engine import FakeContainerEngine
-from tests.integration.postgres.installation import Crash, CrashingTransactions, utc_now
+from tests.integration.postgres.crashes import Crash, CrashingTransactions
+from tests.integration.postgres.installation import utc_now
 from tests.integration.worker.auditor import Auditor
 from tests.integration.worker.worker import Worker
 
@@ -39,7 +36,9 @@ def declare_lost(worker: Worker, reason: str = "burnt") -> LostSoFar:
 def _handler(worker: Worker) -> DeclareEngineLostHandler:
     installation = worker.installation
     lost_engines = PostgresLostEngines(installation.pool)
-    return DeclareEngineLostHandler(installation.transactions, lost_engines, utc_now)
+    return DeclareEngineLostHandler(
+        installation.transactions, lost_engines, installation.store, utc_now
+    )
 
 
 def unreached(worker: Worker, seconds: float = 61) -> None:
@@ -163,6 +162,7 @@ def test_everything_on_a_lost_engine_is_told_as_ended(worker: Worker) -> None:
     assert worker.held_ports() == []
     assert engine_row(worker)["quarantine_reason"] == "declared lost: burnt"
     other = Worker(worker.installation, FakeContainerEngine())
+    other.work()
     assert Auditor(other).found() == []
 
 
@@ -188,20 +188,29 @@ def test_a_container_that_failed_on_a_lost_engine_goes_too(worker: Worker) -> No
     assert worker.told(container_id) == ["failed", "deleted"]
 
 
-def test_a_ready_image_has_to_be_built_again(worker: Worker) -> None:
+def test_a_ready_image_is_built_again_on_another_engine(worker: Worker) -> None:
     image_id = worker.ready_image()
     unreached(worker)
 
     declare_lost(worker)
+    declare_lost(worker)
+    waiting = worker.installation.row("images", image_id)
+    other = Worker(worker.installation, FakeContainerEngine())
+    other.work()
 
     image = worker.installation.row("images", image_id)
-    assert (image["status"], image["active_build_id"], image["engine_id"]) == (
-        "build_failed",
+    assert (waiting["status"], waiting["active_build_id"], waiting["engine_id"]) == (
+        "building",
         None,
         None,
     )
-    assert image["status_reason"] == "the engine that held its build is lost: rebuild it"
-    assert worker.installation.told(f"image/{image_id}")[-1] == "image.build_failed"
+    assert (image["status"], image["engine_id"]) == ("ready", other.engine_id)
+    assert worker.installation.told(f"image/{image_id}") == [
+        "image.build_started",
+        "image.ready",
+        "image.build_started",
+        "image.ready",
+    ]
 
 
 def test_a_build_that_ran_there_is_taken_up_by_another_engine(worker: Worker) -> None:
@@ -265,7 +274,10 @@ def test_nobody_takes_up_what_was_lost_when_the_engine_comes_back(
     declare_lost(worker)
 
     quarantine.trust(worker.engine_id)
+    worker.work()
 
+    # The image is built again, as anywhere else.
+    assert worker.told(container_id) == ["created", "started", "stopped", "deleted"]
     assert worker.work() == 0
 
 
@@ -297,7 +309,7 @@ def test_a_declaration_that_was_cut_short_is_made_again(worker: Worker) -> None:
     unreached(worker)
     crashing = CrashingTransactions(worker.installation.transactions, spared=1)
     lost_engines = PostgresLostEngines(worker.installation.pool)
-    cut_short = DeclareEngineLostHandler(crashing, lost_engines, utc_now)
+    cut_short = DeclareEngineLostHandler(crashing, lost_engines, worker.installation.store, utc_now)
 
     with pytest.raises(Crash):
         list(cut_short.handle(DeclareEngineLost(worker.engine_id, "burnt")))

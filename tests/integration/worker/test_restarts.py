@@ -6,8 +6,7 @@ from application.errors import EngineTransient
 from application.reconcile_container import CREATE_ATTEMPTS
 from domain.container_status import Desired
 from tests.contracts.fake_docker import App
-from tests.integration.worker.test_take_down import RAN, docker_id
-from tests.integration.worker.worker import Worker
+from tests.integration.worker.worker import RAN, Worker
 
 
 def causes(worker: Worker, container_id: int) -> list[str]:
@@ -19,7 +18,7 @@ def causes(worker: Worker, container_id: int) -> list[str]:
 
 
 def crash(worker: Worker, container_id: int, exit_code: int = 1) -> None:
-    worker.docker.end(docker_id(worker, container_id), exit_code)
+    worker.docker.end(worker.docker_id(container_id), exit_code)
     worker.pass_over()
 
 
@@ -129,7 +128,7 @@ def test_a_start_by_a_user_does_not_wait_for_the_backoff(worker: Worker) -> None
 def test_a_restart_that_does_not_come_up_rests_longer(worker: Worker) -> None:
     container_id = worker.run_container()
     crash(worker, container_id)
-    worker.docker.becomes(docker_id(worker, container_id), App(exits_with=7))
+    worker.docker.becomes(worker.docker_id(container_id), App(exits_with=7))
 
     worker.come_due()
     worker.work()
@@ -157,7 +156,7 @@ def test_a_start_that_the_engine_fails_again_and_again_is_given_up_for_a_rest(
 def test_a_container_that_is_removed_during_its_backoff_is_due_no_more(worker: Worker) -> None:
     container_id = worker.run_container()
     crash(worker, container_id)
-    worker.docker.remove(docker_id(worker, container_id))
+    worker.docker.remove(worker.docker_id(container_id))
 
     worker.pass_over()
     worker.come_due()

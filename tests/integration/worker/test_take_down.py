@@ -1,4 +1,4 @@
-"""Stops, later starts, deletions, and what happens to containers behind the service's back."""
+"""Stops, later starts and deletions of containers."""
 
 import pytest
 
@@ -7,18 +7,7 @@ from domain.container_status import Desired
 from tests.contracts.fake_docker import App
 from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.postgres.installation import FIRST_PORT
-from tests.integration.worker.worker import Worker
-
-RAN = ["created", "started"]
-
-
-def wish(worker: Worker, container_id: int, desired: Desired) -> None:
-    worker.installation.wish(container_id, desired)
-    worker.work()
-
-
-def docker_id(worker: Worker, container_id: int) -> str:
-    return str(worker.installation.row("containers", container_id)["docker_id"])
+from tests.integration.worker.worker import RAN, Worker
 
 
 @pytest.mark.parametrize(("app", "code"), [(App(), 143), (App(ignores_sigterm=True), 137)])
@@ -27,7 +16,7 @@ def test_a_stop_is_told_with_the_exit_code_and_keeps_port_and_container(
 ) -> None:
     container_id = worker.run_container(app)
 
-    wish(worker, container_id, Desired.STOPPED)
+    worker.wish(container_id, Desired.STOPPED)
 
     row = worker.installation.row("containers", container_id)
     assert (row["status"], row["exit_code"], row["external_port"]) == ("stopped", code, FIRST_PORT)
@@ -37,10 +26,10 @@ def test_a_stop_is_told_with_the_exit_code_and_keeps_port_and_container(
 
 def test_a_stopped_container_starts_again_on_its_port_as_a_new_run(worker: Worker) -> None:
     container_id = worker.run_container()
-    first = docker_id(worker, container_id)
-    wish(worker, container_id, Desired.STOPPED)
+    first = worker.docker_id(container_id)
+    worker.wish(container_id, Desired.STOPPED)
 
-    wish(worker, container_id, Desired.RUNNING)
+    worker.wish(container_id, Desired.RUNNING)
 
     row = worker.installation.row("containers", container_id)
     assert (row["docker_id"], row["external_port"]) == (first, FIRST_PORT)
@@ -54,10 +43,10 @@ def test_a_stopped_container_starts_again_on_its_port_as_a_new_run(worker: Worke
 
 def test_a_later_start_on_a_taken_port_fails_and_keeps_what_it_has(worker: Worker) -> None:
     container_id = worker.run_container()
-    wish(worker, container_id, Desired.STOPPED)
+    worker.wish(container_id, Desired.STOPPED)
     worker.docker.occupy_port(FIRST_PORT)
 
-    wish(worker, container_id, Desired.RUNNING)
+    worker.wish(container_id, Desired.RUNNING)
 
     row = worker.installation.row("containers", container_id)
     assert row["status_reason"] == f"host port {FIRST_PORT} is taken by another process"
@@ -70,7 +59,7 @@ def test_a_deletion_tells_the_end_of_the_run_first_and_cools_the_port_down(
 ) -> None:
     container_id = worker.run_container()
 
-    wish(worker, container_id, Desired.DELETED)
+    worker.wish(container_id, Desired.DELETED)
 
     cooling = worker.installation.rows("SELECT port FROM host_ports WHERE free_after > now()")
     assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
@@ -80,9 +69,9 @@ def test_a_deletion_tells_the_end_of_the_run_first_and_cools_the_port_down(
 
 def test_a_stopped_container_is_deleted_without_a_second_end(worker: Worker) -> None:
     container_id = worker.run_container()
-    wish(worker, container_id, Desired.STOPPED)
+    worker.wish(container_id, Desired.STOPPED)
 
-    wish(worker, container_id, Desired.DELETED)
+    worker.wish(container_id, Desired.DELETED)
 
     assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
 
@@ -147,87 +136,6 @@ def test_an_unreachable_engine_is_no_absence_and_costs_no_attempt(
     assert isinstance(worker.setbacks[-1], EngineUnreachable)
     assert worker.told(container_id) == RAN
     assert worker.installation.row("containers", container_id)["attempts"] == 0
-
-
-@pytest.mark.parametrize("desired", [Desired.RUNNING, Desired.STOPPED])
-def test_a_container_that_vanished_is_told_as_stopped_and_deleted(
-    worker: Worker, desired: Desired
-) -> None:
-    container_id = worker.run_container()
-    worker.docker.remove(docker_id(worker, container_id))
-
-    if desired is Desired.STOPPED:
-        wish(worker, container_id, desired)
-    else:
-        worker.carry_out(worker.observe(container_id))
-    told_without_a_list = worker.told(container_id)
-    worker.pass_over()
-    worker.come_due()
-    worker.work()
-
-    assert told_without_a_list == RAN
-    assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
-    assert worker.held_ports() == []
-    assert worker.work() == 0
-
-
-def test_a_deletion_wished_while_the_container_vanished_is_carried_out(worker: Worker) -> None:
-    container_id = worker.run_container()
-    claim = worker.observe(container_id)
-    worker.docker.remove(docker_id(worker, container_id))
-    worker.installation.wish(container_id, Desired.DELETED)
-
-    worker.carry_out(claim)
-    worker.work()
-
-    row = worker.installation.row("containers", container_id)
-    assert (row["status"], row["applied_generation"]) == ("deleted", row["generation"])
-    assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
-
-
-def test_a_crash_that_is_observed_is_told_as_stopped(worker: Worker) -> None:
-    container_id = worker.run_container()
-    worker.docker.end(docker_id(worker, container_id), 139)
-
-    worker.carry_out(worker.observe(container_id))
-
-    row = worker.installation.row("containers", container_id)
-    assert (row["status"], row["status_reason"]) == ("exited", "exited with code 139")
-    assert worker.told(container_id) == [*RAN, "stopped"]
-
-
-def test_a_restart_behind_our_back_is_told_as_stopped_and_started(worker: Worker) -> None:
-    container_id = worker.run_container()
-    worker.docker.restart(docker_id(worker, container_id))
-
-    worker.carry_out(worker.observe(container_id))
-
-    assert worker.told(container_id) == [*RAN, "stopped", "started"]
-    assert worker.status(container_id) == "running"
-
-
-def test_a_stopped_container_that_somebody_started_is_told_and_stopped_again(
-    worker: Worker,
-) -> None:
-    container_id = worker.run_container()
-    wish(worker, container_id, Desired.STOPPED)
-    worker.docker.start(docker_id(worker, container_id))
-
-    # Nothing is wished anew: what was observed calls for the step.
-    worker.carry_out(worker.observe(container_id))
-    worker.work()
-
-    assert worker.told(container_id) == [*RAN, "stopped", "started", "stopped"]
-    assert worker.status(container_id) == "stopped"
-
-
-def test_an_observation_that_finds_nothing_new_tells_nothing(worker: Worker) -> None:
-    container_id = worker.run_container()
-
-    worker.carry_out(worker.observe(container_id))
-
-    assert worker.told(container_id) == RAN
-    assert worker.work() == 0
 
 
 @pytest.mark.parametrize("desired", [Desired.STOPPED, Desired.DELETED])

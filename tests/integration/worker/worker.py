@@ -16,6 +16,7 @@ from application.reconcile_container import ContainerClaim, ReconcileContainer
 from application.remove_image import RemoveImage
 from application.run_build import RunBuild
 from application.take_down_container import TakeDownContainer
+from domain.container_status import Desired
 from tests.contracts.fake_docker import App, FakeDocker
 from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.postgres.installation import FIRST_PORT, Installation, utc_now
@@ -24,6 +25,8 @@ from tests.integration.postgres.installation import FIRST_PORT, Installation, ut
 _STEPS = 30
 GRACE_SECONDS = 60.0
 _EVERY = tuple(Work)
+# What is told of a container that came up.
+RAN = ["created", "started"]
 
 
 class Space:
@@ -156,8 +159,16 @@ class Worker:
         self.work()
         return container_id
 
+    def wish(self, container_id: int, desired: Desired) -> None:
+        """Let its user wish something of a container, and carry it out."""
+        self.installation.wish(container_id, desired)
+        self.work()
+
     def status(self, container_id: int) -> str:
         return str(self.installation.row("containers", container_id)["status"])
+
+    def docker_id(self, container_id: int) -> str:
+        return str(self.installation.row("containers", container_id)["docker_id"])
 
     def told(self, container_id: int) -> list[str]:
         return [

@@ -11,7 +11,7 @@ from application.audit.audit_volume import VolumeRecord, audit_volume
 from application.audit.difference import Difference
 from application.audit.records import State
 from domain.container_status import ContainerStatus
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 from domain.observation import Observation
 from tests.unit.audit.worlds import (
     BUILD,

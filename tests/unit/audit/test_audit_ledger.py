@@ -10,7 +10,7 @@ import pytest
 from application.audit.audit_ledger import audit_outbox, audit_streams
 from application.audit.records import Address, LedgerEntry, Pending, Restoration, Stream
 from domain.container_status import ContainerStatus
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 from tests.unit.audit.worlds import (
     CONTAINER,
     IMAGE,

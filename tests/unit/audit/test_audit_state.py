@@ -9,7 +9,7 @@ from application.audit.audit_state import audit_state
 from application.audit.records import HeldPort, State
 from domain.build import BuildStatus
 from domain.container_status import ContainerStatus
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 from tests.unit.audit.worlds import BUILD, CONTAINER, ENGINE, IMAGE, in_status, world
 
 GONE = (ContainerStatus.FAILED, ContainerStatus.DELETED)

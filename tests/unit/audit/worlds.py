@@ -20,7 +20,7 @@ from application.audit.records import (
 )
 from domain.build import BuildStatus
 from domain.container_status import ContainerStatus
-from domain.image import ImageStatus
+from domain.image_status import ImageStatus
 from domain.observation import Observation
 from tests.unit.domain.samples import NOON, UID, seen_running
 

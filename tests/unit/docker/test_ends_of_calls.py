@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.docker.cli_call import KILL_AFTER_SECONDS
+from adapters.docker.wrapped_process import KILL_AFTER_SECONDS
 from application.errors import (
     BuildFailed,
     BuildInterrupted,

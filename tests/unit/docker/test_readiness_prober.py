@@ -12,11 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from adapters.docker.readiness_prober import (
-    REFUSED_SECONDS,
-    SETTLE_SECONDS,
-    SelectorReadinessProber,
-)
+from adapters.docker.port_probe import REFUSED_SECONDS, SETTLE_SECONDS
+from adapters.docker.readiness_prober import SelectorReadinessProber
 from application.bring_up_container import Verdict
 
 WAIT_SECONDS = 10.0

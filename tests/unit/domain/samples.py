@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from domain.build import Build, LogTail
 from domain.container import Container
 from domain.container_spec import ContainerSpec
 from domain.container_status import ContainerStatus, Desired
 from domain.events import Cause
-from domain.image import Image, ImageSpec
+from domain.image import Image
+from domain.image_spec import ImageSpec
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.observation import Observation
 from domain.restart_policy import RestartBackoff
@@ -61,6 +63,32 @@ def wish(request_id: str | None = "wish", at: float = 0.0, cause: Cause = Cause.
 def new_image() -> Image:
     """An image whose first build, 70, is queued, with the event of that still in it."""
     return Image.upload(7, 70, IMAGE_SPEC, "user-1/7/context", now=NOON, request_id="upload")
+
+
+def ended_build(build_id: int = 70, *, good: bool = True) -> Build:
+    """A build of that image that is over."""
+    build = Build.queue(build_id, 7, "user-1", "log", NOON)
+    build.begin("engine-1", NOON)
+    if good:
+        build.succeed(f"sha256:{build_id}", LogTail("", truncated=False), after(1))
+    else:
+        build.fail("step 3 failed", LogTail("", truncated=False), after(1))
+    return build
+
+
+def ready_image() -> Image:
+    """An image whose first build was good; its events are taken out."""
+    image = new_image()
+    image.record_built(ended_build(), after(1))
+    image.events.clear()
+    return image
+
+
+def deleting_image() -> Image:
+    """A ready image that was wished gone."""
+    image = ready_image()
+    image.request_delete(0, now=after(2), request_id="delete")
+    return image
 
 
 def new_container() -> Container:

@@ -4,18 +4,20 @@ from decimal import Decimal
 
 import pytest
 
-from domain.errors import (
-    BelowMinInstances,
-    ImageInDeletion,
-    InvalidValue,
-    MaxBelowLiveContainers,
-)
+from domain.errors import BelowMinInstances, ImageInDeletion, InvalidValue, MaxBelowLiveContainers
 from domain.image import Image
 from domain.instances import Fleet, Replenishment
 from domain.limits import InstanceLimits, ResourceLimits
 from domain.restart_policy import RestartPolicy, parsed_restart_policy
-from tests.unit.domain.samples import BACKOFF, NOON, after, new_image
-from tests.unit.domain.test_image import deleting_image, ended_build, ready_image
+from tests.unit.domain.samples import (
+    BACKOFF,
+    NOON,
+    after,
+    deleting_image,
+    ended_build,
+    new_image,
+    ready_image,
+)
 
 RESOURCES = ResourceLimits(Decimal(2), "1g")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from domain import build, container_status, image
+from domain import build, container_status, image_status
 from domain.errors import IllegalTransition
 from domain.transitions import guard
 
@@ -51,7 +51,7 @@ def parsed(table: str) -> dict[str, set[str]]:
 
 
 AGGREGATES: list[tuple[str, type[StrEnum], Mapping[Any, frozenset[Any]], dict[str, set[str]]]] = [
-    ("image", image.ImageStatus, image.TRANSITIONS, parsed(IMAGE)),
+    ("image", image_status.ImageStatus, image_status.TRANSITIONS, parsed(IMAGE)),
     ("build", build.BuildStatus, build.TRANSITIONS, parsed(BUILD)),
     (
         "container",

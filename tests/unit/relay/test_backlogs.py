@@ -1,7 +1,7 @@
 """A stream with a backlog leaves room for others, and none of its rows is forgotten."""
 
 from relay.backlogs import Backlogs
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
 
 def events(stream: str, *ids: int) -> list[PendingEvent]:

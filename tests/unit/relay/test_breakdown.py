@@ -3,7 +3,7 @@
 from collections import Counter
 
 from relay.breakdown import Breakdown, Failure
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
 _TOO_LARGE = "MSG_SIZE_TOO_LARGE"
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.lanes import Lanes
-from relay.outbox import PendingEvent
+from relay.pending_event import PendingEvent
 
 
 def event(id_: int, stream: str) -> PendingEvent:

@@ -2,13 +2,8 @@
 
 from collections.abc import Sequence
 
-from relay.ordering import (
-    MALFORMED,
-    OUT_OF_ORDER,
-    Offence,
-    StreamOrder,
-)
-from relay.outbox import PendingEvent
+from relay.ordering import MALFORMED, OUT_OF_ORDER, Offence, StreamOrder
+from relay.pending_event import PendingEvent
 
 
 def pending(id_: int, stream: str, sequence: int, defect: str | None = None) -> PendingEvent:

@@ -9,7 +9,8 @@ from prometheus_client import REGISTRY
 
 from application.errors import DatabaseUnavailable, EngineTransient
 from application.leftovers import Kind, Recorded
-from application.sweep_leftovers import Leftover, SweepLeftovers, SweepReport
+from application.sweep_leftovers import SweepLeftovers
+from application.sweep_report import Leftover, SweepReport
 from entrypoints.worker import sweeps
 from entrypoints.worker.engine_monitor import EngineMonitor
 from entrypoints.worker.sweeps import Sweeps
