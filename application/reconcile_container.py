@@ -22,6 +22,7 @@ from application.retries import NO_ATTEMPT, settlement_after
 from application.take_down_container import TakeDownContainer
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.container import Container
+from domain.container_status import ContainerStatus
 from domain.restart_policy import RestartBackoff
 
 # A new container that finds no room this often is given up: its slot serves somebody else better.
@@ -99,7 +100,10 @@ class ReconcileContainer:
         self, claim: ContainerClaim, engine: LeasedEngine, outcomes: ContainerOutcomes
     ) -> Probe | None:
         container = claim.container
-        if claim.lease.work is Work.DELETE:
+        if container.status is ContainerStatus.DELETED:
+            # It went while its deletion was wished, or a look suggested: all is carried out.
+            outcomes.looked()
+        elif claim.lease.work is Work.DELETE:
             self._take_down.delete(engine, outcomes, container)
         elif claim.lease.work is Work.STOP:
             self._take_down.stop(engine, outcomes, container)

@@ -30,7 +30,6 @@ class UseCase(StrEnum):
     RECONCILE = "reconcile"
     REMOVE_IMAGE = "remove-image"
     KEEP_INSTANCES = "keep-instances"
-    SWEEP = "sweep"
     LEASES = "leases"
 
 

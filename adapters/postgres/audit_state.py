@@ -17,7 +17,7 @@ from application.audit.records import (
 )
 from application.engine_calls import ContainerOrder
 from domain.build import BuildStatus
-from domain.container_status import ContainerStatus
+from domain.container_status import ContainerStatus, Desired
 from domain.image_spec import repository_of
 from domain.image_status import ImageStatus
 
@@ -26,18 +26,21 @@ _LIVE = SELECT_CONTAINERS + "WHERE status NOT IN ('failed', 'deleted')"
 
 # What is over is under no lease, not even one that has run out.
 _CONTAINERS = """
-SELECT id, uid, image_id, engine_id, name, status, slot, external_port, docker_id, container_ip,
-       open_run_id, sequence,
+SELECT id, uid, image_id, engine_id, name, status, desired, slot, external_port, docker_id,
+       container_ip, open_run_id, sequence, restart_at IS NOT NULL AS restarts,
        lease_until IS NOT NULL AND (lease_until >= now() OR status = 'deleted') AS leased,
        generation > settled_generation OR nominated_at IS NOT NULL
-           OR coalesce(next_attempt_at <= now(), false) AS due
+           OR coalesce(next_attempt_at <= now(), false) AS due,
+       generation > settled_generation OR next_attempt_at IS NOT NULL
+           OR coalesce(lease_until >= now(), false) AS awaited
 FROM containers
 """
 
 _IMAGES = """
 SELECT id, user_id, app_hostname, status, max_instances, source_path, tag, active_build_id,
        engine_id, sequence,
-       lease_until IS NOT NULL AND (lease_until >= now() OR status = 'deleted') AS leased
+       lease_until IS NOT NULL AND (lease_until >= now() OR status = 'deleted') AS leased,
+       next_attempt_at IS NOT NULL AS due
 FROM images
 """
 
@@ -72,6 +75,7 @@ def read_state(connection: Connection[DictRow]) -> State:
                 **row
                 | {
                     "status": ContainerStatus(row["status"]),
+                    "desired": Desired(row["desired"]),
                     "spec_hash": hashes.get(row["id"]),
                 }
             )

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.build import UNFINISHED, BuildStatus
-from domain.container_status import ContainerStatus
+from domain.container_status import ContainerStatus, Desired
 from domain.image_status import ImageStatus
 
 _C = ContainerStatus
@@ -24,6 +24,8 @@ class ContainerRecord:
         spec_hash: of what it should be made from, its port included; None once it holds no port.
         leased: whether a worker holds it by the database's clock.
         due: whether something is to be done with it: a wish, a step, a look.
+        awaited: whether a worker holds it, or takes its next step once that is due.
+        restarts: whether its policy is to start it again.
     """
 
     id: int
@@ -32,6 +34,7 @@ class ContainerRecord:
     engine_id: str
     name: str
     status: ContainerStatus
+    desired: Desired
     slot: int | None
     external_port: int | None
     docker_id: str | None
@@ -41,6 +44,8 @@ class ContainerRecord:
     sequence: int
     leased: bool
     due: bool
+    awaited: bool
+    restarts: bool
 
     @property
     def is_live(self) -> bool:
@@ -57,7 +62,11 @@ class ContainerRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecord:
-    """An image as it is recorded."""
+    """An image as it is recorded.
+
+    Attributes:
+        due: whether a worker has something to remove of it, now or later.
+    """
 
     id: int
     user_id: str
@@ -71,6 +80,7 @@ class ImageRecord:
     engine_id: str | None
     sequence: int
     leased: bool
+    due: bool
 
     @property
     def is_deleted(self) -> bool:

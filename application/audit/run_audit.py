@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from application.audit.audit_ledger import audit_outbox, audit_streams
+from application.audit.audit_progress import audit_progress
 from application.audit.audit_state import audit_state
 from application.audit.difference import Difference
 from application.audit.in_flight import Subject, nobody_works
@@ -111,6 +112,7 @@ class RunAudit:
             state = snapshot.state()
             differences = [
                 *audit_state(state),
+                *audit_progress(state),
                 *audit_streams(state, counted(snapshot.streams())),
                 *audit_outbox(snapshot.pending()),
             ]

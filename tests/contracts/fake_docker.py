@@ -108,6 +108,11 @@ class FakeDocker:
                 self._labels[image_id] = labels
         return image_id
 
+    def age(self, moment: datetime) -> None:
+        """Let every image have been made, and tagged last, at a moment."""
+        with self._lock:
+            self._touched = dict.fromkeys(self._touched, moment)
+
     def occupy_port(self, port: int) -> None:
         """Let somebody else listen on a host port."""
         with self._lock:

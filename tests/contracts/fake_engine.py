@@ -65,11 +65,13 @@ class FakeContainerEngine:
 
     Attributes:
         calls: (method, what it was about), in the order in which they were made.
+        builds_interrupted: ids of builds that were to be ended.
     """
 
     def __init__(self, docker: FakeDocker | None = None, installation_id: str = "test") -> None:
         self.docker = docker or FakeDocker()
         self.calls: list[tuple[str, str]] = []
+        self.builds_interrupted: set[int] = set()
         self._installation_id = installation_id
         self._lock = threading.Lock()
         self._plans: dict[str, list[_Plan]] = {}
@@ -137,6 +139,7 @@ class FakeContainerEngine:
 
     def interrupt_build(self, build_id: int) -> None:
         with self._lock:
+            self.builds_interrupted.add(build_id)
             for running in self._running:
                 if running.key == _build_key(build_id):
                     running.ended.set()

@@ -8,6 +8,7 @@ import pytest
 from entrypoints.dev.engine_packages import missing_packages
 from entrypoints.dev.private_engine import Engine
 from tests.conftest import GivenBroker, unavailable
+from tests.e2e.audited import expect_agreement
 from tests.e2e.running_service import RunningService, running_service
 from tests.fault.engine.apps import app_archive
 from tests.fault.engine.behind import Behind
@@ -43,7 +44,7 @@ def fault_service(
     mortal_engine: Engine,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningService]:
-    """Api, worker and relay with short pauses."""
+    """Api, worker and relay with short pauses; after all that happened to them they agree."""
     folder = tmp_path_factory.mktemp("fault-service")
     settings = {
         "RESTART_BACKOFF_SECONDS": "0.5",
@@ -53,6 +54,7 @@ def fault_service(
     database, servers = new_database(), broker.bootstrap_servers
     with running_service(folder, database, servers, mortal_engine.host, settings) as running:
         yield running
+        expect_agreement(running)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from entrypoints.dev.example_contexts import archive
 from entrypoints.dev.private_engine import Engine
 from entrypoints.dev.scratch_image import write_scratch_context
 from tests.conftest import GivenBroker
+from tests.e2e.audited import expect_agreement
 from tests.e2e.running_service import RunningService, running_service
 from tests.fault.lengths import TEST_SECONDS
 
@@ -65,6 +66,7 @@ def test_an_empty_engine_at_the_same_address_is_in_quarantine_and_nothing_is_tol
         service.wait_for(
             "SELECT 1 FROM containers WHERE id = %s AND status = 'stopped'", container["id"]
         )
+        expect_agreement(service)
 
     assert "engine" in str(readiness["needs"]["engine"])
     assert wish["status"] == "stopping"

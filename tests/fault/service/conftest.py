@@ -21,4 +21,6 @@ def ground(
         DockerServer(folder / "docker.sock") as server,
         Nursery(folder / "log") as nursery,
     ):
-        yield Ground(installation, folder / "volume", server, nursery, folder)
+        ground = Ground(installation, folder / "volume", server, nursery, folder)
+        yield ground
+        ground.close()

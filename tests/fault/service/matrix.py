@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
-_CELL = 14
+_CELL = 21
+# As many operations as go beside each other on a page.
+_COLUMNS = 6
 
 
 class Matrix:
@@ -23,40 +26,45 @@ class Matrix:
         """Note one kill: the seconds that it cost, the files that it left."""
         self._seconds.setdefault(place, {}).setdefault(operation, []).append(seconds)
         if left:
-            kinds = sorted({_kind(path) for path in left})
+            kinds = sorted({"a context" if "/" in path else "an upload" for path in left})
             self._left.add(f"{operation} at {place}: {', '.join(kinds)}")
 
     def slowest(self) -> float:
-        return max(
-            (
-                seconds
-                for row in self._seconds.values()
-                for cell in row.values()
-                for seconds in cell
-            ),
-            default=0.0,
-        )
+        return max(self._all(), default=0.0)
 
-    def lines(self) -> Iterator[str]:
-        """The table; a cell tells the slowest of so many kills there."""
-        if not self._seconds:
-            return
-        widest = max(len(place) for place in self._seconds)
-        yield " " * widest + "".join(f"{name:>{_CELL}}" for name in self._operations)
-        for place, row in sorted(self._seconds.items()):
-            cells = (_cell(row.get(operation, [])) for operation in self._operations)
-            yield f"{place:<{widest}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)
-        kills = sum(len(cell) for row in self._seconds.values() for cell in row.values())
-        yield f"{kills} kills, the slowest recovery {self.slowest():.1f} s"
+    def text(self) -> str:
+        """The tables, a cell min/median/max in seconds of so many kills there."""
+        return "\n".join(["", *self._lines()])
+
+    def _lines(self) -> Iterator[str]:
+        tried = [name for name in self._operations if list(self._of(name))]
+        for first in range(0, len(tried), _COLUMNS):
+            yield from self._table(tried[first : first + _COLUMNS])
+        yield f"{len(list(self._all()))} kills, seconds to recover: {_cell(list(self._all()))}"
         yield from (f"left for the sweep: {left}" for left in sorted(self._left))
 
+    def _table(self, operations: Sequence[str]) -> Iterator[str]:
+        widest = max(len(place) for place in self._seconds)
+        yield f"{'':<{widest}}" + "".join(f"{name:>{_CELL}}" for name in operations)
+        for place, row in sorted(self._seconds.items()):
+            if row.keys() & set(operations):
+                cells = (_cell(row.get(operation, [])) for operation in operations)
+                yield f"{place:<{widest}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)
+        totals = (_cell(list(self._of(operation))) for operation in operations)
+        yield f"{'all':<{widest}}" + "".join(f"{cell:>{_CELL}}" for cell in totals)
 
-def _kind(path: str) -> str:
-    return "what was received or extracted" if path.startswith(".incoming/") else "a context"
+    def _all(self) -> Iterator[float]:
+        for operation in self._operations:
+            yield from self._of(operation)
+
+    def _of(self, operation: str) -> Iterator[float]:
+        for row in self._seconds.values():
+            yield from row.get(operation, [])
 
 
 def _cell(kills: Sequence[float]) -> str:
     if not kills:
         return "-"
-    times = f" x{len(kills)}" if len(kills) > 1 else ""
-    return f"{max(kills):.1f} s{times}"
+    if len(kills) == 1:
+        return f"{kills[0]:.1f}"
+    return f"{min(kills):.1f}/{median(kills):.1f}/{max(kills):.1f} x{len(kills)}"

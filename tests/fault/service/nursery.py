@@ -81,12 +81,17 @@ class Nursery:
         return self._log.read_text()[-2000:]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Child:
-    """A process that carries out one task."""
+    """A process that carries out one task.
+
+    Attributes:
+        is_stopped: whether it was last seen so.
+    """
 
     nursery: Nursery
     pid: int
+    is_stopped: bool = False
 
     def expect_killed(self) -> None:
         self._expect(_KILLED)
@@ -99,9 +104,11 @@ class Child:
 
     def go_on(self) -> None:
         self.nursery.ask({"continue": self.pid})
+        self.is_stopped = False
 
     def _expect(self, end: str) -> None:
         seen = self.nursery.ask({"wait": self.pid})
+        self.is_stopped = seen == _STOPPED
         assert seen == end, f"{seen} instead of {end}:\n{self.nursery.last_words()}"
 
 

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -15,21 +15,22 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from adapters.docker.container_engine import DockerContainerEngine
 from entrypoints.dev.guarded_process import GuardedProcess
 from entrypoints.dev.ports import free_ports
 from entrypoints.dev.service_processes import COMMANDS, ServiceProcess, clean_environment
-from tests.contracts.fake_docker import Snapshot
 from tests.contracts.subjects import wait_until
-from tests.fault.service.agreement import differences, unsettled
+from tests.fault.service.agreement import Agreement
+from tests.fault.service.real_audit import RealAudit
+from tests.fault.service.real_engine import RealEngine
 
 _BUILD_SECONDS = 240.0
 # A worker has to start, to find its engine, and to come by its place.
 _DEATH_SECONDS = 90.0
 # A place after the outcome is passed a moment after it.
 _LATER_SECONDS = 3.0
-# The longest lease is that of a start, 38 s; the rest is for a slow machine.
 SETTLED_SECONDS = 90.0
+
+_COMMANDS = {**COMMANDS, "audit": (*COMMANDS["worker"], "audit")}
 
 
 class RealService:
@@ -38,6 +39,9 @@ class RealService:
     Args:
         folder: for the volume and the logs.
         ports: HOST_PORT_RANGE, nobody else's.
+
+    Attributes:
+        engine: as the test sees it.
     """
 
     def __init__(self, folder: Path, database_url: str, docker_host: str, ports: str) -> None:
@@ -61,21 +65,23 @@ class RealService:
             "STARTUP_TIMEOUT_SECONDS": "20",
             "RECONCILE_INTERVAL_SECONDS": "2",
             "RESTART_BACKOFF_SECONDS": "1",
+            "STRANGER_GRACE_SECONDS": "2",
+            "SWEEP_INTERVAL_SECONDS": "3",
+            "SWEEP_GRACE_SECONDS": "60",
         }
-        self._engine = DockerContainerEngine(
-            docker_host=docker_host,
-            installation_id=self.settings["INSTALLATION_ID"],
-            scratch=folder / "scratch",
-        )
+        self.engine = RealEngine(docker_host, name, folder / "scratch")
+        self._audit = RealAudit(self.settings, self, self.engine.port)
         self._armed: list[GuardedProcess] = []
 
     def __enter__(self) -> Self:
+        self._audit.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         for process in self._armed:
             process.kill()
-        self._remove_everything()
+        self._audit.__exit__(None, None, None)
+        self.engine.remove_everything()
 
     # ---- processes -------------------------------------------------------------------------
 
@@ -86,7 +92,7 @@ class RealService:
         settings = self.settings | {"DOCKER_HOST": "unix:///nonexistent"}
         with (
             ServiceProcess("api", settings, self.folder / "api.log") as api,
-            httpx.Client(base_url=api.url, timeout=120.0) as http,
+            httpx.Client(base_url=api.url, timeout=150.0) as http,
         ):
             yield http
 
@@ -97,11 +103,11 @@ class RealService:
         settings = self.settings | armed
         api = ServiceProcess("api", settings, self.folder / "api.log")
         api.start()
-        assert api._process is not None
+        assert api.process is not None
         try:
-            with httpx.Client(base_url=api.url, timeout=120.0) as http:
+            with httpx.Client(base_url=api.url, timeout=150.0) as http:
                 yield http
-            _expect_killed(api._process)
+            _expect_killed(api.process)
         finally:
             api.kill()
 
@@ -112,12 +118,12 @@ class RealService:
         with ServiceProcess("worker", settings, self.folder / "worker.log") as worker:
             yield worker
 
-    def start_armed_worker(self, failpoints: str) -> GuardedProcess:
-        """Start a worker that need not live until it is ready."""
+    def start_armed(self, failpoints: str, command: str = "worker") -> GuardedProcess:
+        """Start a worker, or its command, that need not live until it is ready."""
         settings = self.settings | {"ORCHESTRATOR_FAILPOINTS": failpoints}
         process = GuardedProcess.start(
-            [sys.executable, *COMMANDS["worker"]],
-            log=self.folder / "worker.log",
+            [sys.executable, *_COMMANDS[command]],
+            log=self.folder / f"{command}.log",
             environment=clean_environment(settings),
         )
         self._armed.append(process)
@@ -125,20 +131,28 @@ class RealService:
 
     def let_a_worker_die(self, failpoints: str) -> None:
         """Run a worker until it has come by its place."""
-        _expect_killed(self.start_armed_worker(failpoints))
+        _expect_killed(self.start_armed(failpoints))
 
-    def let_a_worker_die_if_it_comes_by(self, failpoints: str) -> bool:
-        """Run a worker until it has, or until nothing is left to be done; returns whether it did.
+    def dies(self, process: GuardedProcess, is_over: Callable[[], bool]) -> bool:
+        """Wait until an armed process has died, or has nothing left to do; whether it has died.
 
         How often a real one comes by a place depends on what else it does meanwhile.
         """
-        process = self.start_armed_worker(failpoints)
-        wait_until(lambda: not process.alive or self._agrees(), _DEATH_SECONDS)
+        wait_until(
+            lambda: not process.alive or (self.worker_is_ready() and is_over()), _DEATH_SECONDS
+        )
         with contextlib.suppress(subprocess.TimeoutExpired):
-            _expect_killed(process, _LATER_SECONDS)
-            return True
+            return _ended(process, _LATER_SECONDS) == -signal.SIGKILL
         process.kill()
         return False
+
+    def worker_is_ready(self) -> bool:
+        """Whether a worker runs, and can do its work."""
+        try:
+            url = f"http://127.0.0.1:{self.settings['WORKER_PORT']}/readyz"
+            return httpx.get(url, timeout=2).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
 
     # ---- what it holds ---------------------------------------------------------------------
 
@@ -151,37 +165,27 @@ class RealService:
         rows = self.rows(f"SELECT type FROM events WHERE stream = '{stream}' ORDER BY sequence")
         return [str(row["type"]).partition(".")[2] for row in rows]
 
-    def status(self, container_id: int) -> str:
-        (row,) = self.rows(f"SELECT status FROM containers WHERE id = {container_id}")
-        return str(row["status"])
+    def agrees(self) -> bool:
+        """Whether all is at rest, and an audit finds nothing but what a sweep removes."""
+        return self._audit.is_at_rest() and not self._audit.agreement().differences
 
-    def snapshot(self) -> Snapshot:
-        """Return what is on the engine of ours."""
-        containers = {seen.name: seen for seen in self._engine.list_ours()}
-        listed = self.docker(
-            "images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", *self._ours()
-        )
-        tags = dict(line.split(" ") for line in listed.splitlines() if "<none>" not in line)
-        return Snapshot(self._engine.engine_id(), containers, tags)
-
-    def wait_until_settled(self, seconds: float = SETTLED_SECONDS) -> None:
-        wait_until(lambda: not list(unsettled(self)), seconds)
+    def agreement(self) -> Agreement:
+        return self._audit.agreement()
 
     def wait_until_agreed(self, seconds: float = SETTLED_SECONDS) -> None:
         """Wait for what the engine alone knows of, too."""
-        wait_until(self._agrees, seconds)
+        with contextlib.suppress(AssertionError):
+            wait_until(self.agrees, seconds)
+        found = self.agreement()
+        assert not found.differences, found.differences
 
-    def expect_agreement(self) -> None:
-        found = differences(self, self.snapshot())
-        assert not found, found
-
-    def uploaded(self, http: httpx.Client, context: bytes) -> int:
+    def uploaded(self, http: httpx.Client, context: bytes, **fields: str) -> int:
         """Upload a context under a hostname of its own."""
-        answer = self.post_image(http, context)
+        answer = self.post_image(http, context, **fields)
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
 
-    def post_image(self, http: httpx.Client, context: bytes) -> httpx.Response:
+    def post_image(self, http: httpx.Client, context: bytes, **fields: str) -> httpx.Response:
         form = {
             "name": "hello",
             "app_hostname": f"h-{uuid4().hex[:12]}.example",
@@ -189,35 +193,28 @@ class RealService:
             "memory_limit": "64m",
             "cpu_limit": "0.25",
         }
-        return http.post("/api/images", data=form, files={"file": ("c.tar.gz", context)})
+        return http.post("/api/images", data=form | fields, files={"file": ("c.tar.gz", context)})
 
     def wait_until_built(self, image_id: int) -> None:
-        sql = f"SELECT FROM images WHERE id = {image_id} AND status <> 'building'"
+        """Wait until its last build has ended, however that was, and its public tag is set."""
+        sql = (
+            f"SELECT FROM images WHERE id = {image_id} AND status <> 'building' AND NOT EXISTS ("
+            "SELECT FROM builds WHERE image_id = images.id AND next_attempt_at IS NOT NULL)"
+        )
         wait_until(lambda: bool(self.rows(sql)), _BUILD_SECONDS)
 
-    # ---- detail ----------------------------------------------------------------------------
 
-    def _agrees(self) -> bool:
-        return not list(unsettled(self)) and not differences(self, self.snapshot())
+def _ended(process: GuardedProcess, seconds: float) -> int:
+    """Return how a process ends, -n by signal n.
 
-    def _ours(self) -> Sequence[str]:
-        label = f"label=orchestrator.installation_id={self.settings['INSTALLATION_ID']}"
-        return ("--filter", label)
-
-    def docker(self, *arguments: str) -> str:
-        """Ask the engine itself."""
-        command = ["docker", "--host", self.settings["DOCKER_HOST"], *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    def _remove_everything(self) -> None:
-        """A test that failed midway must not leave anything on a shared engine."""
-        if containers := self.docker("ps", "--all", "--quiet", *self._ours()).split():
-            self.docker("rm", "--force", *containers)
-        if images := set(self.docker("images", "--quiet", "--no-trunc", *self._ours()).split()):
-            self.docker("image", "rm", "--force", *sorted(images))
-
-
-def _expect_killed(process: GuardedProcess, seconds: float = _DEATH_SECONDS) -> None:
+    Raises:
+        subprocess.TimeoutExpired: it does not.
+    """
     code = process._child.wait(seconds)
     process.kill()
+    return code
+
+
+def _expect_killed(process: GuardedProcess) -> None:
+    code = _ended(process, _DEATH_SECONDS)
     assert code == -signal.SIGKILL, f"it ended with {code}"

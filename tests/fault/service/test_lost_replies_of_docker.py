@@ -40,7 +40,7 @@ def test_lost_late_and_senseless_answers_of_each_call_are_recovered_from(
                 shim.plan(call, action)
         created = http.post(f"/api/containers/{image_id}?wait=60")
         container_id = created.json()[0]["id"]
-        in_docker = service.snapshot().containers
+        in_docker = service.engine.port.list_ours()
         answers = []
         for call, wish in (("stop", "stop"), ("start", "start"), ("stop", "stop")):
             shim.plan(f"container {call}", "lose")
@@ -49,8 +49,7 @@ def test_lost_late_and_senseless_answers_of_each_call_are_recovered_from(
         deleted = http.delete(f"/api/containers/{container_id}?wait=60")
         shim.plan("image rm", "lose")
         removed = http.delete(f"/api/images/{image_id}?wait=60")
-        service.wait_until_settled()
-        service.expect_agreement()
+        service.wait_until_agreed()
 
     assert (created.status_code, created.json()[0]["status"]) == (201, "running")
     assert len(in_docker) == 1

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from adapters.failpoints.names import ENGINE
 from domain.container_status import Desired
 from tests.fault.lengths import LONG
+from tests.fault.service.ends import DELETED, READY, End, Told
 from tests.fault.service.ground import Ground
-from tests.fault.service.operations import OPERATIONS, End, in_turn
-from tests.integration.worker.worker import GRACE_SECONDS
+from tests.fault.service.operations import OPERATIONS
 
-_BUILT = ("build_started", "ready")
-_RAN = ("created", "started")
+_RUN = ("started", "stopped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,19 @@ LATE = (
     Late("create", "create", None, OPERATIONS["create"].done),
     Late(
         "create", "create", Desired.DELETED,
-        End("ready", _BUILT, "deleted", (*_RAN, "stopped", "deleted")),
+        End(READY, (DELETED,)),
     ),
     Late(
         "create", "start", Desired.STOPPED,
-        End("ready", _BUILT, "stopped", (*_RAN, "stopped", "started", "stopped")),
+        End(READY, (Told("stopped", ("created", *_RUN * 2)),)),
     ),
     Late(
         "stop", "stop", Desired.RUNNING,
-        End("ready", _BUILT, "running", (*_RAN, "stopped", "started", "stopped", "started")),
+        End(READY, (Told("running", ("created", *_RUN * 2, "started")),)),
     ),
     Late(
         "start", "start", Desired.STOPPED,
-        End("ready", _BUILT, "stopped", (*_RAN, *("stopped", "started") * 2, "stopped")),
+        End(READY, (Told("stopped", ("created", *_RUN * 3)),)),
     ),
     Late("delete", "stop", None, OPERATIONS["delete"].done),
     Late("delete", "remove", None, OPERATIONS["delete"].done),
@@ -74,7 +74,7 @@ def test_what_a_paused_worker_does_late_is_repaired_by_the_next_pass(
 
     paused.go_on()
     paused.expect_ended()
-    ground.recover(stranger_seconds=GRACE_SECONDS)
+    ground.recover()
 
     ground.expect_agreement(late.end)
 
@@ -97,21 +97,20 @@ def test_the_late_result_of_a_build_moves_nothing_that_is_recorded(ground: Groun
 
 
 @pytest.mark.skipif(not LONG, reason="the calls that matter are tried above")
-@pytest.mark.parametrize("operation", sorted(OPERATIONS.keys() - {"build"}))
+@pytest.mark.parametrize("operation", sorted(OPERATIONS.keys() - {"build", "cancel-running"}))
 def test_a_worker_that_is_paused_before_any_call_spoils_nothing(
     operation: str, ground: Ground
 ) -> None:
-    for place, turn in in_turn(ground.places(operation)):
-        if not place.startswith("engine."):
+    for turn in ground.turns(operation):
+        if not turn.place.startswith(f"{ENGINE}."):
             continue
-        subject = ground.prepare(operation)
-        paused = ground.begin(operation, subject, f"{place}=hang@{turn}")
+        paused = ground.let_happen(operation, turn, "hang")
         paused.expect_stopped()
         ground.recover()
 
         paused.go_on()
         paused.expect_ended()
-        ground.recover(stranger_seconds=GRACE_SECONDS)
+        ground.recover()
 
         ground.expect_agreement(OPERATIONS[operation].done)
 

@@ -16,12 +16,19 @@ class Auditor:
 
     Args:
         engine: how the audit sees Docker; None for the worker's own way.
+        grace_seconds: how old something on the volume must be to be called left over.
 
     Attributes:
         meanwhile: what happens whenever an audit waits.
     """
 
-    def __init__(self, worker: Worker, engine: FakeContainerEngine | None = None) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        engine: FakeContainerEngine | None = None,
+        *,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
         self.meanwhile: Callable[[], object] = lambda: None
         self._seconds = 0.0
         installation = worker.installation
@@ -31,7 +38,7 @@ class Auditor:
             VolumeSurvey(installation.store.path("")),
             lambda: self._seconds,
             self._pause,
-            grace_seconds=GRACE_SECONDS,
+            grace_seconds=grace_seconds,
         )
 
     def run(self, settle_seconds: float = 0.0) -> AuditReport:

@@ -14,6 +14,28 @@ from tests.integration.worker.auditor import GRACE_SECONDS, Auditor
 from tests.integration.worker.worker import Worker
 
 
+def test_what_no_worker_will_ever_take_up_is_forgotten(worker: Worker, auditor: Auditor) -> None:
+    image_id = worker.ready_image()
+    build_id = worker.installation.row("images", image_id)["active_build_id"]
+    stopping, exited = worker.installation.create(image_id, 2)
+    worker.work()
+    worker.docker.end(worker.docker_id(exited), 1)
+    worker.carry_out(worker.observe(exited))
+    worker.installation.wish(stopping, Desired.STOPPED)
+    before = auditor.found()
+    worker.installation.execute(
+        "UPDATE containers SET settled_generation = generation, next_attempt_at = NULL"
+    )
+    worker.installation.execute("UPDATE builds SET public_tag_set = false")
+
+    assert [line for line in before if line.startswith("forgotten")] == []
+    assert set(auditor.found()) == {
+        f"forgotten build/{build_id}",
+        f"forgotten container/{stopping}",
+        f"forgotten container/{exited}",
+    }
+
+
 def test_a_foreign_start_and_an_end_are_seen(worker: Worker, auditor: Auditor) -> None:
     image_id = worker.ready_image()
     stopped, running = worker.installation.create(image_id, 2)

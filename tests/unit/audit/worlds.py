@@ -19,7 +19,7 @@ from application.audit.records import (
     Stream,
 )
 from domain.build import BuildStatus
-from domain.container_status import ContainerStatus
+from domain.container_status import ContainerStatus, Desired
 from domain.image_status import ImageStatus
 from domain.observation import Observation
 from tests.unit.domain.samples import NOON, UID, seen_running
@@ -43,6 +43,7 @@ IMAGE = ImageRecord(
     engine_id=ENGINE,
     sequence=2,
     leased=False,
+    due=False,
 )
 
 BUILD = BuildRecord(
@@ -63,6 +64,7 @@ CONTAINER = ContainerRecord(
     engine_id=ENGINE,
     name=SEEN.name,
     status=ContainerStatus.RUNNING,
+    desired=Desired.RUNNING,
     slot=1,
     external_port=20001,
     docker_id=SEEN.docker_id,
@@ -72,6 +74,8 @@ CONTAINER = ContainerRecord(
     sequence=2,
     leased=False,
     due=False,
+    awaited=False,
+    restarts=False,
 )
 
 

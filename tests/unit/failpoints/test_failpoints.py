@@ -61,6 +61,8 @@ def test_nothing_is_armed_by_nothing(text: str) -> None:
         "engine.before-create=drop-reply",
         "reconcile.after-commit=drop-reply",
         "build.before-commit=kill,lunch=kill",
+        "build.before-commit=kill@2/lunch",
+        "build.before-commit=kill/",
     ],
 )
 def test_an_unknown_name_or_action_is_refused(text: str) -> None:
@@ -84,6 +86,17 @@ def test_a_place_can_be_armed_for_several_turns() -> None:
         points.reach("engine.after-stop")
     with pytest.raises(FailpointRaised):
         points.reach("engine.after-stop")
+
+
+def test_turns_are_counted_from_a_turn_of_another_place() -> None:
+    points = armed("reconcile.before-commit=raise@2/engine.after-stop@2")
+
+    for place in ("engine.after-stop", *["reconcile.before-commit"] * 3, "engine.after-stop"):
+        points.reach(place)
+    points.reach("reconcile.before-commit")
+    with pytest.raises(FailpointRaised, match=r"reconcile\.before-commit"):
+        points.reach("reconcile.before-commit")
+    points.reach("reconcile.before-commit")
 
 
 def test_a_trace_tells_each_place_in_order(tmp_path: Path) -> None:

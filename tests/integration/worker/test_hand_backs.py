@@ -1,0 +1,77 @@
+"""A worker that ends gives back what it has in hand: nothing is done for it that was not due."""
+
+import pytest
+
+from application.keep_leases import KeepLeases
+from application.reconcile_container import ContainerClaim
+from domain.container_status import Desired
+from domain.restart_policy import RestartPolicy
+from tests.integration.worker.worker import RAN, Worker
+
+
+def hand_back(worker: Worker, claim: ContainerClaim) -> None:
+    leases = KeepLeases(worker.installation.transactions, lease_seconds=10)
+    leases.hand_back(claim.lease)
+
+
+def exited(worker: Worker, policy: RestartPolicy) -> int:
+    """A container that crashed, and that its policy leaves alone or starts after a backoff."""
+    image_id = worker.ready_image()
+    worker.installation.change_image(image_id, restart_policy=policy)
+    (container_id,) = worker.installation.create(image_id)
+    worker.work()
+    worker.docker.end(worker.docker_id(container_id), 1)
+    worker.carry_out(worker.observe(container_id))
+    return container_id
+
+
+@pytest.mark.parametrize("policy", [RestartPolicy.NEVER, RestartPolicy.ON_FAILURE])
+def test_a_look_that_is_handed_back_starts_nothing(worker: Worker, policy: RestartPolicy) -> None:
+    container_id = exited(worker, policy)
+    before = worker.installation.row("containers", container_id)
+
+    hand_back(worker, worker.observe(container_id))
+    worker.work()
+
+    row = worker.installation.row("containers", container_id)
+    assert (row["status"], worker.told(container_id)) == ("exited", [*RAN, "stopped"])
+    assert row["next_attempt_at"] == before["next_attempt_at"]
+
+
+def test_a_look_that_is_handed_back_after_the_deletion_leaves_nothing_due(worker: Worker) -> None:
+    container_id = worker.run_container()
+    worker.installation.wish(container_id, Desired.DELETED)
+    claim = worker.claim()
+    # Docker tells of the end while the worker is at it.
+    worker.census.nominate([worker.installation.row("containers", container_id)["uid"]])
+    worker.carry_out(claim)
+
+    hand_back(worker, worker.claim())
+
+    assert worker.status(container_id) == "deleted"
+    assert worker.work() == 0
+
+
+def test_a_deletion_that_is_due_for_what_is_gone_is_carried_out(worker: Worker) -> None:
+    container_id = worker.run_container()
+    claim = worker.observe(container_id)
+    worker.docker.remove(worker.docker_id(container_id))
+    worker.installation.note_missing(container_id)
+    worker.installation.wish(container_id, Desired.DELETED)
+    worker.carry_out(claim)
+
+    worker.work()
+
+    row = worker.installation.row("containers", container_id)
+    assert (row["status"], row["applied_generation"]) == ("deleted", row["generation"])
+    assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
+
+
+def test_a_step_that_is_handed_back_is_due_at_once(worker: Worker) -> None:
+    container_id = worker.run_container()
+    worker.installation.wish(container_id, Desired.STOPPED)
+
+    hand_back(worker, worker.claim())
+    worker.work()
+
+    assert worker.status(container_id) == "stopped"
