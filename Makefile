@@ -3,7 +3,7 @@
 VENV := entrypoints/dev/venv.sh
 BIN := .venv/bin
 
-.PHONY: help demo test fault fault-long bench-relay bench-recovery up check lock
+.PHONY: help demo test fault fault-long bench-relay bench-recovery test-images up check lock
 
 help:
 	@echo "make demo   show the whole flow on embedded defaults, then leave nothing running"
@@ -13,6 +13,7 @@ help:
 	@echo "make fault-long  the faults at full length: 100,000 events, and the kill matrix on a real engine"
 	@echo "make bench-relay how fast the relay is, beside what it is made of (BENCH_ARGS=--small: a minute)"
 	@echo "make bench-recovery how soon a crash is told, and what a pass over the engine costs (as root)"
+	@echo "make test-images build the Dockerfile and run its images (as root on Debian; long the first time)"
 	@echo "make check  lint, format, types, import contracts, and that the lock is current"
 	@echo "make lock   resolve the dependencies anew"
 
@@ -46,6 +47,10 @@ bench-recovery:
 	@$(VENV)
 	@$(BIN)/python -m entrypoints.dev.engine prepare
 	@$(BIN)/python -m tests.benchmarks.recovery $(BENCH_ARGS)
+
+test-images:
+	@$(VENV)
+	@TEST_IMAGES=1 $(BIN)/python -m pytest --capture=no --timeout=1800 tests/images $(PYTEST_ARGS)
 
 check:
 	@$(VENV)

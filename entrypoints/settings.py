@@ -84,6 +84,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     max_memory_limit: str = "8g"
 
     docker_host: str = "unix:///var/run/docker.sock"
+    # The Docker client reads both from the environment itself, at each call.
+    docker_tls_verify: str | None = None
+    docker_cert_path: str | None = None
     worker_port: Port = 3004
     engine_host: str | None = None
     probe_host: str | None = None
@@ -205,6 +208,8 @@ def _check_values(settings: Settings) -> None:
     first, last = settings.port_range
     if not 1 <= first <= last <= 65535:  # noqa: PLR2004 - the last TCP port
         raise InvalidSettings("HOST_PORT_RANGE must be FIRST-LAST, from 1 to 65535")
+    if settings.docker_tls_verify is not None and settings.docker_cert_path is None:
+        raise InvalidSettings("DOCKER_CERT_PATH must be set with DOCKER_TLS_VERIFY")
     if settings.dev_user_id is not None:
         try:
             checked_user_id(settings.dev_user_id)

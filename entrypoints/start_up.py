@@ -1,26 +1,42 @@
-"""What api and worker do before they serve; whatever is missing is told in one line."""
+"""What api and worker do before they serve.
+
+A database that is away, refuses, or has no tables yet may heal by itself: it is waited for, as long
+as it takes, and the process is alive but not ready meanwhile, with the reason in one line. Whatever
+does not heal (a malformed setting, a port that is taken, a volume that cannot be written, missing
+certificates) ends it with one line that names the variable: whoever runs it may start it again.
+"""
 
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import socket
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import structlog
 from psycopg.errors import UndefinedTable
 from psycopg_pool import PoolTimeout
 
-from application.errors import DatabaseUnavailable
+from adapters.postgres.pool import connection_options
 from entrypoints.settings import Settings
+from entrypoints.starting_server import StartingServer
 
 if TYPE_CHECKING:
     from entrypoints.composition.storage import Storage
 
-# How long the database may take to be there, and to have its tables: containers of one compose file
-# start together, the migrations among them.
-CONNECT_SECONDS = 30.0
+# A database that has just answered answers again; if not, it is asked anew.
+_CONNECT_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 0.5
+# libpq tells each address that a name has.
+_REASON_CHARACTERS = 300
+_CERTIFICATES = ("ca.pem", "cert.pem", "key.pem")
+
+_INSTALLATION_ID = "SELECT installation_id::text FROM installation"
 
 log = structlog.get_logger(__name__)
 
@@ -29,43 +45,90 @@ class StartRefused(Exception):  # noqa: N818 - named by what happened
     """Something outside of this process is not as it needs it; the text names the variable."""
 
 
-def open_storage(storage: Storage, settings: Settings) -> None:
-    """Connect to the database, learn the installation's id, and make the volume's folders.
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGINT end this process at once, until it has something to hand back.
+
+    Without a handler they would not end process 1 of a container.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: os._exit(128 + number))
+
+
+def open_storage(storage: Storage, settings: Settings, listener: socket.socket) -> None:
+    """Make the volume's folders, wait for the database and its tables, and connect.
+
+    Args:
+        listener: where the process will serve; until then it tells there what it waits for.
 
     Raises:
-        StartRefused: one of them cannot be had.
+        StartRefused: something that does not heal by itself.
     """
-    try:
-        storage.pool().open(wait=True, timeout=CONNECT_SECONDS)
-        recorded_id = _recorded_installation_id(storage)
-    except (PoolTimeout, DatabaseUnavailable) as exc:
-        # Without the URL: it holds a password.
-        raise StartRefused("DATABASE_URL: the database cannot be reached") from exc
-    except UndefinedTable as exc:
-        raise StartRefused(
-            "DATABASE_URL: the database has no tables yet: run the migrations first"
-        ) from exc
-    storage.installation_id.override(settings.installation_id or recorded_id)
     try:
         storage.store().prepare()
     except OSError as exc:
-        raise StartRefused(f"BUILD_CONTEXT_BASE_DIR: {exc}") from exc
+        raise StartRefused(f"BUILD_CONTEXT_BASE_DIR: {exc.filename}: {exc.strerror}") from exc
+    with StartingServer(listener) as starting:
+
+        def tell(reason: str) -> None:
+            starting.detail = reason
+
+        recorded_id = wait_for_database(settings.database_url, tell)
+    try:
+        storage.pool().open(wait=True, timeout=_CONNECT_SECONDS)
+    except PoolTimeout as exc:
+        storage.pool().close(timeout=1.0)
+        # Without the URL: it holds a password.
+        raise StartRefused("DATABASE_URL: the database cannot be reached any more") from exc
+    storage.installation_id.override(settings.installation_id or recorded_id)
 
 
-def _recorded_installation_id(storage: Storage) -> str:
-    """Return the id that the first migration made; waits for the migrations to run."""
-    deadline = time.monotonic() + CONNECT_SECONDS
-    waits = False
+def wait_for_database(database_url: str, tell: Callable[[str], None]) -> str:
+    """Return the installation's id, that the first migration made, as soon as it can be read.
+
+    Args:
+        tell: is told why it cannot be yet, in one line without a secret.
+    """
+    told = None
     while True:
+        reason, installation_id = _look(database_url)
+        if installation_id is not None:
+            return installation_id
+        tell(reason)
+        if reason != told:
+            log.warning("not ready", waits_for=reason)
+            told = reason
+        time.sleep(_ASK_AGAIN_SECONDS)
+
+
+def _look(database_url: str) -> tuple[str, str | None]:
+    """Return why the database is of no use yet, or the installation's id."""
+    options = connection_options("orchestrator-start") | {"row_factory": psycopg.rows.tuple_row}
+    try:
+        with psycopg.connect(database_url, autocommit=True, **options) as connection:
+            row = connection.execute(_INSTALLATION_ID).fetchone()
+    except UndefinedTable:
+        return "DATABASE_URL: the database has no tables yet: run the migrations first", None
+    except psycopg.Error as exc:
+        # libpq names host, port and user here, and never the password.
+        text = " ".join(str(exc).split()) or type(exc).__name__
+        return f"DATABASE_URL: the database cannot be used: {text}"[:_REASON_CHARACTERS], None
+    return ("DATABASE_URL: no installation is recorded", None) if row is None else ("", row[0])
+
+
+def check_certificates(settings: Settings) -> None:
+    """Refuse to drive an engine over TLS without what its client needs.
+
+    Raises:
+        StartRefused: a file is missing or cannot be read.
+    """
+    if settings.docker_tls_verify is None or settings.docker_cert_path is None:
+        return
+    for name in _CERTIFICATES:
+        path = Path(settings.docker_cert_path, name)
         try:
-            return storage.registry().installation_id()
-        except UndefinedTable:
-            if time.monotonic() >= deadline:
-                raise
-            if not waits:
-                log.info("waiting for the migrations", seconds=CONNECT_SECONDS)
-                waits = True
-            time.sleep(_ASK_AGAIN_SECONDS)
+            path.open("rb").close()
+        except OSError as exc:
+            raise StartRefused(f"DOCKER_CERT_PATH: {path}: {exc.strerror}") from exc
 
 
 def listening_socket(host: str, port: int, *, variable: str) -> socket.socket:

@@ -5,6 +5,7 @@ a line for each file applied. Exit codes: 0 up to date, 1 failed, 2 a setting is
 """
 
 import os
+import signal
 import sys
 import time
 
@@ -16,6 +17,8 @@ _RETRY_SECONDS = 0.25
 
 
 def main() -> int:
+    # Without a handler it would not end process 1 of a container; PostgreSQL rolls back.
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     database_url = os.environ.get("DATABASE_URL", "")
     if not database_url:
         return _fail("DATABASE_URL: is not set", code=2)

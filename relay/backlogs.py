@@ -45,6 +45,11 @@ class Backlogs:
         """How many events are taken, of a stream that is left out only the foremost."""
         return len(self._held) - self._crowded + len(self._left_out)
 
+    @property
+    def held(self) -> int:
+        """How many events are taken."""
+        return len(self._held)
+
     def returning(self, most: int) -> Returning:
         """Return which streams' rows are to be fetched beside the others, and from where on.
 

@@ -68,7 +68,10 @@ class Breakdown:
     def trouble(self) -> BrokerTrouble | None:
         """What no message is to blame for, to be raised; None where messages may be to blame."""
         cause = self.cause
-        return None if cause.suspect else BrokerTrouble(cause.code, cause.detail)
+        if cause.suspect:
+            return None
+        topic = None if cause.event is None else cause.event.topic
+        return BrokerTrouble(cause.code, cause.detail, topic)
 
     @property
     def suspects(self) -> list[PendingEvent]:

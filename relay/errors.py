@@ -23,10 +23,12 @@ class BrokerTrouble(RelayError):  # noqa: N818 - it tells what happened; nobody 
     Attributes:
         code: librdkafka's name of the error, e.g. ``_TRANSPORT``.
         detail: Its text.
+        topic: Of the message that met it; None where it was none.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, topic: str | None = None) -> None:
         super().__init__(f"{code}: {detail}")
+        self.topic = topic
         self.code = code
         self.detail = detail
 

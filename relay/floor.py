@@ -7,9 +7,9 @@ floor. It is never "the last id that was published" (ids commit out of order, an
 lost): whatever below it may still come is remembered too, one by one.
 
 The promise, which holds after every step: each row that is in the outbox now, or ever will be, and
-that no fetch has returned since the last reset, has an id above ``above``, or in ``late``.
+that no fetch has returned, has an id above ``above``, or in ``late``.
 
-Proof. A reset makes ``above`` zero, and all ids are above it. A fetch asks for every id above
+Proof. At first ``above`` is zero, and all ids are above it. A fetch asks for every id above
 ``above`` and all of ``late``, and returns the lowest visible ones. Let R be the highest id up to
 which it looked: the last one it returned, or, if it found no more than fit, the decided frontier
 where that is higher. An id up to R that it did not return was not visible to its snapshot. If the
@@ -18,11 +18,16 @@ id is at or below the frontier that was decided before that snapshot, it never w
 impossible or in ``late``, and ``above`` may become R. Ids above R are above ``above`` again.
 
 Transactions that stay open for long leave as many ids in ``late`` as they drew, not as many as
-others drew meanwhile. Should ``late`` grow beyond its bound, ``above`` stays at the frontier and
-fetches walk further; nothing is lost by it.
+others drew meanwhile; rows that are passed over count, too, until the frontier is beyond them.
+Should ``late`` grow beyond its bound, ``above`` stays at the frontier and fetches walk further;
+nothing is lost by it. The same holds for a leader that begins beside an open transaction that
+writes: it does not know what was published before, until that one has ended.
 
 Two things return to the outbox's lower part without a new id: the rows of a stream that was
-released, and what a failed delivery left. Both need a ``reset``.
+released, and what a failed delivery left. Both need a ``look_below``: fetches begin at zero again
+and walk, each from the last id that the one before returned, until one has come past ``above``.
+Neither ``above`` nor ``late`` changes by that, and need not: what is to come again is visible, so
+a walk returns it; and what is not visible is still above ``above``, in ``late``, or impossible.
 
 A stream may be left out of fetches for a while (``backlogs.py``): the promise then holds for all
 others, and of this stream for no id. For it another one holds: each of its rows that is there or
@@ -46,7 +51,7 @@ class Window:
     """What a fetch asks for, and the frontier that was decided before it.
 
     Attributes:
-        above: All ids above this one.
+        above: All ids above this one; lower than the floor during a walk.
         late: And these.
         decided: No row at or below comes to light after the fetch's snapshot.
     """
@@ -61,12 +66,14 @@ class Floor:
 
     def __init__(self, most_late: int = _MOST_LATE) -> None:
         self._most_late = most_late
-        self.reset()
-
-    def reset(self) -> None:
-        """Let the next fetch look at everything: what is in flight comes a second time."""
         self._above = 0
         self._late: frozenset[int] = frozenset()
+        # How far a walk below the floor has come; None if there is none.
+        self._walked: int | None = None
+
+    def look_below(self) -> None:
+        """Let the next fetches look at everything: what is in flight comes a second time."""
+        self._walked = 0
 
     def window(self, decided: int) -> Window:
         """Return what the next fetch has to ask for.
@@ -74,7 +81,8 @@ class Floor:
         Args:
             decided: The frontier as known before the fetch takes its snapshot.
         """
-        return Window(self._above, self._late, decided)
+        above = self._above if self._walked is None else self._walked
+        return Window(above, self._late, decided)
 
     def note(self, window: Window, ids: Sequence[int], *, whole: bool) -> None:
         """Take into account what a fetch of ``window`` returned.
@@ -85,17 +93,22 @@ class Floor:
             whole: Whether that was all, rather than as many as were wanted.
         """
         last = ids[-1] if ids else 0
-        reached = max(last, window.above, window.decided) if whole else last
+        above = self._above
+        reached = max(last, above, window.decided) if whole else last
         returned = frozenset(ids)
         kept = {id_ for id_ in window.late - returned if id_ > window.decided or id_ > reached}
-        first = max(window.above, window.decided) + 1
+        if reached < above:
+            self._walked, self._late = max(window.above, reached), frozenset(kept)
+            return
+        self._walked = None
+        first = max(above, window.decided) + 1
         unseen = reached + 1 - first - sum(id_ >= first for id_ in ids)
         if len(kept) + unseen > self._most_late:
             # The rows above are returned again: whoever sends them has to know them.
-            self._above = max(window.above, min(window.decided, reached))
+            self._above = max(above, min(window.decided, reached))
             self._late = frozenset(kept)
             return
         if unseen > 0:
             kept.update(id_ for id_ in range(first, reached + 1) if id_ not in returned)
-        self._above = max(window.above, reached)
+        self._above = reached
         self._late = frozenset(kept)

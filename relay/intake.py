@@ -77,6 +77,11 @@ class Intake:
         return self._backlogs.spread
 
     @property
+    def held(self) -> int:
+        """How many events were returned and not deleted."""
+        return self._backlogs.held
+
+    @property
     def leaves_out(self) -> bool:
         """Whether a stream has more pending than is looked for."""
         return bool(self._backlogs.left_out)
@@ -205,7 +210,7 @@ class Intake:
 
     def _look_below(self) -> None:
         """Let the next fetch look at everything; what was returned and not deleted is known."""
-        self._floor.reset()
+        self._floor.look_below()
         self._backlogs.let_all_in()
         self.found_nothing = False
         self._set_aside = self._suspected | self._survey.blocked

@@ -46,6 +46,8 @@ WHERE held.locktype = 'advisory' AND held.granted
   AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND held.classid = %(class)s AND held.objid = %(share)s AND held.objsubid = 2
   AND (holder.state <> 'active' OR holder.wait_event_type = 'Client')
+  -- Where nothing is tracked (track_activities), silence says nothing.
+  AND holder.state <> 'disabled'
 """
 
 # Only if it gave no sign meanwhile, nor made room for another process of that number.

@@ -66,7 +66,7 @@ class StreamOrder:
                 detail = f"sequence {event.sequence} comes after {before}"
                 offences[stream] = Offence(event, OUT_OF_ORDER, detail)
             elif event.topic in missing_topics:
-                detail = f"topic {event.topic} does not exist, and is not configured"
+                detail = f"topic {event.topic} is not there for this relay, and not configured"
                 offences[stream] = Offence(event, UNKNOWN_TOPIC, detail)
             else:
                 self._sent[stream] = event.sequence

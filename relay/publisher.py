@@ -20,6 +20,8 @@ from relay.pending_event import PendingEvent
 
 # After a first error the rest may still be acknowledged: each that is need not be sent twice.
 _AFTER_ERROR_SECONDS = 1.0
+# A partition whose broker hangs is silent for ever: no message times out, and all others wait.
+_SILENT_SECONDS = 5.0
 # The answer to a fetch of 2,000 is megabytes, of which a socket holds about 200 kB; 64 events are
 # handed over in the time that the server needs to fill it again.
 _MEANWHILE_EVENTS = 64
@@ -138,20 +140,26 @@ class Publisher:
             self.flush()
 
     def await_rest(self, keep_waiting: Callable[[], bool]) -> None:
-        """Wait for the reports still to come: one second after an error, else as long as it takes.
+        """Wait for the reports still to come: one second after an error, else while any come.
 
         Args:
             keep_waiting: Asked several times a second; may raise.
         """
         failed_at: float | None = None
+        left, reported_at = len(self._client.in_flight), time.monotonic()
         while self._client.in_flight:
             self.flush()
             if not keep_waiting():
                 return
+            now = time.monotonic()
+            if len(self._client.in_flight) < left:
+                left, reported_at = len(self._client.in_flight), now
             if self.failures:
-                failed_at = failed_at or time.monotonic()
-                if time.monotonic() - failed_at >= _AFTER_ERROR_SECONDS:
+                failed_at = failed_at or now
+                if now - failed_at >= _AFTER_ERROR_SECONDS:
                     return
+            elif now - reported_at >= _SILENT_SECONDS:
+                return
 
     def take_acknowledged(self) -> list[PendingEvent]:
         """Return what was acknowledged since the last call, for the caller to delete.

@@ -23,6 +23,7 @@ _REFUSED_OPTIONS = {
     "delivery.timeout.ms": "a message waits for the broker as long as it takes",
     "delivery.report.only.error": "the relay deletes what is reported as delivered",
     "transactional.id": "the relay does not use transactions",
+    "allow.auto.create.topics": "set KAFKA_CREATE_TOPICS for those that are configured",
     "bootstrap.servers": "set KAFKA_BOOTSTRAP_SERVERS",
     "metadata.broker.list": "set KAFKA_BOOTSTRAP_SERVERS",
 }

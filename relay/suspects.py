@@ -85,6 +85,8 @@ class Suspects:
         Raises:
             BrokerTrouble: Kafka is to blame.
         """
+        if not self._to_try:
+            return
         ends_at = time.monotonic() + _TRIAL_SECONDS
         for event, guilt in tried_alone(tuple(self._to_try), new_publisher, keep_waiting):
             self._to_try.remove(event)

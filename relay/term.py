@@ -34,6 +34,9 @@ from relay.wakeup import WakeUp
 # How many batches may be sent and not deleted. One at a time is half as fast as the whole can be;
 # more than four gained nothing, and would only be sent again after an error.
 _BATCHES_IN_FLIGHT = 4
+# Of a stream that waits for its own events only the foremost counts as in flight, or it would take
+# the room of others; with what waits behind it no more than this many batches are in memory.
+_MOST_BATCHES_HELD = 10
 _SLICE_SECONDS = 0.2
 # How long others are published before the next suspects are tried, if there is anything of them.
 _BETWEEN_TRIALS_SECONDS = 2.0
@@ -135,7 +138,7 @@ class Term:
         )
         if acknowledged:
             self._backoff.reset()
-        if self._intake.spread >= _BATCHES_IN_FLIGHT * self._settings.relay_batch_size:
+        if self._is_full():
             publisher.send()
             self._intake.delete(acknowledged)
             # Returns at the first report; a flush would send what is still being collected.
@@ -160,6 +163,13 @@ class Term:
             elif self._is_drained(publisher) and not self._suspects.waiting:
                 self._wakeup.wait(self._settings.relay_poll_seconds)
 
+    def _is_full(self) -> bool:
+        batch = self._settings.relay_batch_size
+        return (
+            self._intake.spread >= _BATCHES_IN_FLIGHT * batch
+            or self._intake.held >= _MOST_BATCHES_HELD * batch
+        )
+
     def _new_publisher(self, options: Options) -> Publisher:
         return Publisher(
             {**self._settings.client_options(), **options},
@@ -171,10 +181,10 @@ class Term:
         return publisher.idle and self._intake.found_nothing and not self._intake.leaves_out
 
     def _missing(self, topics: Collection[str]) -> Collection[str]:
-        """Return which topics do not exist; not one of those that are configured.
+        """Return which topics cannot be sent to; not one of those that are configured.
 
         Raises:
-            BrokerTrouble: One that is configured is missing, or Kafka does not tell.
+            BrokerTrouble: That is so of one that is configured, or Kafka does not tell.
         """
         missing = set()
         for topic in sorted(topics):
@@ -182,7 +192,7 @@ class Term:
                 # Sent or not: what is not acknowledged before the end is still pending.
                 break
             self._intake.look_around()
-            if not self._topics.exists(topic):
+            if not self._topics.can_be_sent_to(topic):
                 missing.add(topic)
         return missing
 
@@ -195,6 +205,7 @@ class Term:
         """Wait a while, and go on looking around."""
         self._status.publishing = str(trouble)
         self._topics.forget()
+        self._topics.note_refused(trouble)
         left = self._backoff.next()
         self._log.warning("publishing paused", error=str(trouble), seconds=round(left, 2))
         while left > 0 and not self._shutdown.wait(min(left, 1.0)):

@@ -17,25 +17,34 @@ from relay.settings import Settings
 # Two of these and a flush fit into the 5 s that SIGTERM leaves.
 _REQUEST_SECONDS = 1.5
 
+# What is wrong with one topic, and not with Kafka: it is not there, or not for this relay. A broker
+# says that it may not be used of every topic that is not to be seen, whether it exists or not.
+_OF_ONE_TOPIC = frozenset(
+    {"UNKNOWN_TOPIC_OR_PART", "TOPIC_AUTHORIZATION_FAILED", "TOPIC_EXCEPTION"}
+)
+
 
 class Topics:
-    """The topics known to exist, as far as this process has asked."""
+    """The topics that can be sent to, as far as this process has asked."""
 
     def __init__(self, settings: Settings, log: logging.Logger) -> None:
         self._client = AdminClient(dict(settings.client_options()), logger=log)
         self._settings = settings
         self._known: set[str] = set()
+        self._refused: set[str] = set()
 
-    def exists(self, name: str) -> bool:
-        """Return whether the topic exists, which takes 3.5 s at most.
+    def can_be_sent_to(self, name: str) -> bool:
+        """Return whether the topic exists and may be used, which takes 3.5 s at most.
 
         One that is configured is created where that is allowed. Any other can only be missing for
         the few events that name it, e.g. since it was configured no more.
 
         Raises:
-            BrokerTrouble: It is configured, missing and may not be created, or the broker did not
-                answer.
+            BrokerTrouble: It is configured, and cannot be sent to, or the broker did not answer.
         """
+        if name in self._refused:
+            self._refused.remove(name)
+            return False
         if name not in self._known:
             if not self._found_or_created(name):
                 return False
@@ -46,6 +55,16 @@ class Topics:
         """Ask again next time: something about a topic may have changed."""
         self._known.clear()
 
+    def note_refused(self, trouble: BrokerTrouble) -> None:
+        """Believe once that nothing can be sent to the topic of ``trouble``.
+
+        One may be seen by a relay that may not write to it. What names it meanwhile is an offence;
+        what comes later is tried again, for whoever mended it has released what was blocked.
+        """
+        topic = trouble.topic
+        if topic and trouble.code in _OF_ONE_TOPIC and topic not in self._settings.topics:
+            self._refused.add(topic)
+
     def _found_or_created(self, name: str) -> bool:
         try:
             found = self._client.list_topics(name, timeout=_REQUEST_SECONDS).topics[name]
@@ -55,10 +74,10 @@ class Topics:
         if found.error is None:
             return True
         code = found.error.name()
+        if name not in self._settings.topics and code in _OF_ONE_TOPIC:
+            return False
         if code != "UNKNOWN_TOPIC_OR_PART":
             raise BrokerTrouble(code, f"topic {name}: {found.error.str()}")
-        if name not in self._settings.topics:
-            return False
         if not self._settings.kafka_create_topics:
             raise BrokerTrouble(code, f"topic {name} is missing and KAFKA_CREATE_TOPICS is not set")
         self._create(name)

@@ -57,7 +57,7 @@ def _send_alone(
         return None
     breakdown = publisher.breakdown()
     if breakdown is None:
-        raise BrokerTrouble("_TIMED_OUT", "not acknowledged before the end")
+        raise BrokerTrouble("_TIMED_OUT", "not acknowledged in time")
     if breakdown.trouble is not None:
         raise breakdown.trouble
     return breakdown.cause

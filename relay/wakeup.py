@@ -53,6 +53,11 @@ class WakeUp(threading.Thread):
                     self._log.warning("notifications lost", error=describe(exc))
                 self._lost = True
                 self._shutdown.wait(_RECONNECT_SECONDS)
+            except Exception:  # noqa: BLE001 - logged, and told to nobody else
+                # Without this thread each event would wait for the poll, and nobody would be told.
+                self._log.exception("notifications lost")
+                self._lost = True
+                self._shutdown.wait(_RECONNECT_SECONDS)
         self.wake()
 
     def _listen(self) -> None:

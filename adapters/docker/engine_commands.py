@@ -13,11 +13,15 @@ from typing import TypeVar
 from adapters.docker import labels
 from adapters.docker.build_log import MAX_BYTES
 from adapters.docker.cli_calls import CliCalls
+from adapters.docker.error_classes import classified
 from adapters.docker.inspection import ENGINE_ID, checked_id
 from application.engine_calls import CallLimits
-from application.errors import EngineUnreachable
+from application.errors import EngineUnreachable, OutcomeUnknown
 
 T = TypeVar("T")
+
+_NO_ID = "no id: "
+_ID_OR_WHY_NOT = f"{{{{.ID}}}}{{{{range .ServerErrors}}}}{_NO_ID}{{{{.}}}}{{{{end}}}}"
 
 # Linux allows 2 MiB of arguments, of which an id takes 73 bytes.
 _INSPECTED_AT_ONCE = 10_000
@@ -57,11 +61,14 @@ class EngineCommands:
         return self._limits
 
     def engine_id(self) -> str:
-        engine_id = self._run(self._limits.inspect, ["info", "--format", "{{.ID}}"])
-        if not engine_id:
-            # The client answers with its own half when the daemon does not.
-            raise EngineUnreachable("the engine told no id")
-        return checked_id(ENGINE_ID, engine_id)
+        told = self._run(self._limits.inspect, ["info", "--format", _ID_OR_WHY_NOT])
+        engine_id, _, why = told.partition(_NO_ID)
+        if not engine_id.strip():
+            # The client answers with its own half when the daemon does not, some with code 0.
+            error = classified(why)
+            unknown = isinstance(error, OutcomeUnknown)
+            raise EngineUnreachable("the engine told no id") if unknown else error
+        return checked_id(ENGINE_ID, engine_id.strip())
 
     def version(self) -> str:
         """Return the engine's version, for whoever reads the engines table."""

@@ -35,6 +35,13 @@ class AlreadyDone(EngineError):  # noqa: N818 - named by what happened
     """It is already as it was asked to be."""
 
 
+class TlsRefused(EngineUnreachable):
+    """Client and engine do not accept each other's certificate, or one cannot be read.
+
+    No call was made. It heals when the files are replaced: the client reads them at each call.
+    """
+
+
 _Table = tuple[tuple[type[EngineError], re.Pattern[str]], ...]
 
 
@@ -48,6 +55,14 @@ _NOBODY_THERE = _texts(
     r"^(ERROR: )?error during connect: .*\b(dial|lookup|server gave HTTP|malformed HTTP)\b",
     r"^docker: .*(buildx.* is not a docker command|unknown command: docker buildx)",
     r"^timeout: failed to run command",
+)
+# The client's own words, so that a registry's certificate is none of it.
+_TLS_FAILED = _texts(
+    r"^(ERROR: )?error during connect: .*\b(tls|x509): ",
+    r"^(ERROR: )?the server probably has client authentication",
+    r"^(ERROR: )?(failed to initialize: )?failed to retrieve context tls info",
+    r"^(ERROR: )?(failed to initialize: )?unable to resolve docker endpoint: .*(\bopen|x509|tls)\b",
+    r"^(ERROR: )?Error response from daemon: client sent an HTTP request to an HTTPS server",
 )
 _NO_ROOM = _texts(
     r"no space left on device|disk quota exceeded|cannot allocate memory",
@@ -64,6 +79,7 @@ _MAY_PASS = _texts(
 )
 # Texts of Engine 20.10 to 28; in order: the first that is found in the line decides.
 _OF_CALLS: _Table = (
+    (TlsRefused, _TLS_FAILED),
     (EngineUnreachable, _NOBODY_THERE),
     # The program's own start: these carry what the image names, so only their end counts.
     (EngineExhausted, _texts(r"OCI runtime .*(no space left on device|allocate memory)(: \w+)?$")),
@@ -102,6 +118,7 @@ _OF_CALLS: _Table = (
 _OF_BUILDS: _Table = (
     # A step of the Dockerfile, whatever its command or its output says.
     (BuildFailed, _texts(r": exit code: \d+$")),
+    (TlsRefused, _TLS_FAILED),
     (EngineUnreachable, _NOBODY_THERE),
     (BuildFailed, _texts(r"dockerfile parse error|failed to read dockerfile|invalid (tag|ref)")),
     (EngineExhausted, _NO_ROOM),
@@ -115,7 +132,8 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _STEP = re.compile(r"executor failed running \[.*\]")
 _OF_DOCKER = re.compile(
     r"^((ERROR|Error)\b|(docker: )?Error response from daemon|error during connect"
-    r"|(docker: )?Cannot connect to the Docker|(Got )?permission denied while trying)"
+    r"|(docker: )?Cannot connect to the Docker|(Got )?permission denied while trying"
+    r"|[Tt]he server probably has client auth|[Ff]ailed to initialize: )"
 )
 # The CLI's own last word, which tells nothing that the daemon has not told before.
 _SUMMARY = re.compile(r"^(Error: )?failed to \w+ containers: |^Run 'docker .* --help'")
@@ -131,8 +149,7 @@ _NOISE = re.compile(
 def classified(stderr: str) -> EngineError:
     """Return the error that the text of a call means; OutcomeUnknown if it is not known."""
     line = last_error_line(stderr)
-    class_ = _found(_OF_CALLS, line) or OutcomeUnknown
-    return class_(reason_of(line))
+    return _error(_found(_OF_CALLS, line) or OutcomeUnknown, line)
 
 
 def classified_build(output: str) -> EngineError:
@@ -143,8 +160,7 @@ def classified_build(output: str) -> EngineError:
     """
     line = last_error_line(output)
     unknown = BuildFailed if line.startswith("ERROR: ") else OutcomeUnknown
-    class_ = _found(_OF_BUILDS, line) or unknown
-    return class_(reason_of(line))
+    return _error(_found(_OF_BUILDS, line) or unknown, line)
 
 
 def last_error_line(text: str) -> str:
@@ -160,6 +176,12 @@ def reason_of(line: str) -> str:
     """Shorten an error line to what a user should read."""
     printable = "".join(character for character in line if character.isprintable())
     return _NOISE.sub("", printable).strip()[:REASON_CHARACTERS] or "the engine gave no reason"
+
+
+def _error(class_: type[EngineError], line: str) -> EngineError:
+    if class_ is TlsRefused:
+        return TlsRefused(f"DOCKER_CERT_PATH, DOCKER_TLS_VERIFY: {reason_of(line)}")
+    return class_(reason_of(line))
 
 
 def _found(table: _Table, line: str) -> type[EngineError] | None:

@@ -18,6 +18,11 @@ SILENCE_IN_TRANSACTION_MS = 10_000
 # A caller is told soon that the database is away; whoever can wait asks again.
 WAIT_SECONDS = 3.0
 
+# An attempt to connect is repeated after 1, 2, 4 … seconds for as long as this, and begun anew by
+# the next caller. With the library's 5 minutes a database that was away for two could be back for
+# two more before anybody noticed.
+_ATTEMPT_SECONDS = 4.0
+
 # A server that vanished without a word (a lost machine, a network that drops) is noticed after
 # about 10 s, idle or not, instead of the kernel's default of hours. As in the relay.
 _VANISHED_SERVER = {
@@ -26,6 +31,13 @@ _VANISHED_SERVER = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+
+# The relay sends what is committed. What a crash of the server could still take back would be known
+# to consumers, and its number given to another event. Stricter settings stay.
+_KEEP_WHAT_IS_COMMITTED = """
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') = 'off'
+"""
 
 
 def connection_options(application_name: str) -> dict[str, Any]:
@@ -57,7 +69,14 @@ def create_pool(database_url: str, *, application_name: str, size: int) -> Pool:
         min_size=1,
         max_size=size,
         timeout=WAIT_SECONDS,
+        reconnect_timeout=_ATTEMPT_SECONDS,
         check=ConnectionPool.check_connection,
+        configure=_keep_what_is_committed,
         open=False,
         name=application_name,
     )
+
+
+def _keep_what_is_committed(connection: Connection[DictRow]) -> None:
+    connection.execute(_KEEP_WHAT_IS_COMMITTED)
+    connection.commit()

@@ -129,34 +129,38 @@ def _install_newer(names: Sequence[str]) -> None:
         _run(apt, *_INSTALL, *names)
 
 
-def newer_source(apt: Path) -> str:
-    """Return the machine's own source of Debian 12 as a deb822 stanza for Debian 13.
+def newer_source(apt: Path, suite: str = _OLD) -> str:
+    """Return the machine's own source of Debian as a deb822 stanza for Debian 13.
 
     Args:
         apt: The folder of `sources.list`, in the one-line or the deb822 format.
+        suite: Which of its sources: that of Debian 12, or of 13 itself.
 
     Raises:
-        EngineMissingError: no source of Debian 12 was found there.
+        EngineMissingError: no source of that suite was found there.
     """
     parts = apt / "sources.list.d"
     for path in sorted(parts.glob("*.sources")):
         for stanza in re.split(r"\n\s*\n", path.read_text()):
-            found = _from_stanza(stanza)
+            found = _from_stanza(stanza, suite)
             if found:
                 return found
     for path in (apt / "sources.list", *sorted(parts.glob("*.list"))):
         for line in path.read_text().splitlines() if path.exists() else ():
-            found = _from_line(line)
+            found = _from_line(line, suite)
             if found:
                 return found
-    raise EngineMissingError(f"no apt source of {_OLD} was found: install docker-buildx by hand")
+    raise EngineMissingError(f"no apt source of {suite} was found: install docker-buildx by hand")
 
 
-def _from_stanza(stanza: str) -> str | None:
+def _from_stanza(stanza: str, suite: str) -> str | None:
     lines = [line for line in stanza.splitlines() if not line.startswith("#")]
     text = "\n".join(lines)
     fields = dict(re.findall(r"^([\w-]+):\s*(.*)$", text, re.MULTILINE))
-    if _OLD not in fields.get("Suites", "").split() or "deb" not in fields.get("Types", "").split():
+    if (
+        suite not in fields.get("Suites", "").split()
+        or "deb" not in fields.get("Types", "").split()
+    ):
         return None
     if fields.get("Enabled", "yes").lower() == "no":
         return None
@@ -164,8 +168,8 @@ def _from_stanza(stanza: str) -> str | None:
     return re.sub(r"^Components:.*$", "Components: main", text, flags=re.MULTILINE) + "\n"
 
 
-def _from_line(line: str) -> str | None:
-    found = re.match(rf"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+{_OLD}\s", line)
+def _from_line(line: str, suite: str) -> str | None:
+    found = re.match(rf"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+{suite}\s", line)
     if found is None:
         return None
     options = dict(re.findall(r"([\w-]+)=(\S+)", found["options"] or ""))

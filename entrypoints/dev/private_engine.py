@@ -52,6 +52,11 @@ class Engine:
         """What runs, or ended by itself; None before the start and after the stop."""
         return self._process
 
+    @property
+    def _daemon(self) -> tuple[str, ...]:
+        """The program, for whoever starts it in another network namespace."""
+        return ("dockerd",)
+
     def __enter__(self) -> Self:
         try:
             self.start()
@@ -85,7 +90,7 @@ class Engine:
         remains = [str(self._runtime), str(self._data), self._bridge]
         self._process = GuardedProcess.start(
             [
-                *("dockerd", "--config-file", str(settings)),
+                *(*self._daemon, "--config-file", str(settings)),
                 *("--containerd-namespace", self._bridge),
                 *("--containerd-plugins-namespace", f"{self._bridge}-plugins"),
             ],

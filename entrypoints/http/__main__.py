@@ -13,7 +13,7 @@ from entrypoints.composition.api import Api
 from entrypoints.http.app import create_app
 from entrypoints.logs import configure_logs
 from entrypoints.settings import InvalidSettings, Settings, load_settings
-from entrypoints.start_up import StartRefused, listening_socket, open_storage
+from entrypoints.start_up import StartRefused, end_on_signals, listening_socket, open_storage
 
 # Requests that wait for an outcome are answered at once; the rest has this long to finish.
 GRACEFUL_SECONDS = 2
@@ -39,13 +39,14 @@ class Server(uvicorn.Server):
 
 
 def main() -> int:
+    end_on_signals()
     configure_logs("api")
     try:
         settings = load_settings()
         settings.check_api()
         api = Api(settings=settings, application_name="orchestrator-api")
         listener = listening_socket(settings.bind_host, settings.port, variable="PORT")
-        open_storage(api, settings)
+        open_storage(api, settings, listener)
     except (InvalidSettings, StartRefused) as exc:
         print(f"api: {exc}", file=sys.stderr)  # noqa: T201 - the one line the operator reads
         return 2 if isinstance(exc, InvalidSettings) else 1

@@ -16,7 +16,13 @@ from entrypoints.composition.storage import Storage
 from entrypoints.composition.worker import Worker
 from entrypoints.logs import configure_logs, silence_logs
 from entrypoints.settings import InvalidSettings, Settings, load_settings
-from entrypoints.start_up import StartRefused, listening_socket, open_storage
+from entrypoints.start_up import (
+    StartRefused,
+    check_certificates,
+    end_on_signals,
+    listening_socket,
+    open_storage,
+)
 from entrypoints.worker.command_line import run_command
 from entrypoints.worker.health import HealthServer
 from entrypoints.worker.termination import on_termination
@@ -33,14 +39,16 @@ def main() -> int:
 
 
 def serve() -> int:
+    end_on_signals()
     configure_logs("worker")
     try:
         settings = load_settings()
+        check_certificates(settings)
         worker = Worker(settings=settings, application_name="orchestrator-worker")
         listener = listening_socket(
             settings.bind_host, settings.worker_port, variable="WORKER_PORT"
         )
-        open_storage(worker, settings)
+        open_storage(worker, settings, listener)
     except (InvalidSettings, StartRefused) as exc:
         print(f"worker: {exc}", file=sys.stderr)  # noqa: T201 - the one line the operator reads
         return 2 if isinstance(exc, InvalidSettings) else 1

@@ -85,5 +85,6 @@ def test_make_without_a_target_lists_the_targets() -> None:
     assert listed == [
         *("demo", "up", "test", "fault", "fault-long", "bench-relay"),
         "bench-recovery",
+        "test-images",
         *("check", "lock"),
     ]

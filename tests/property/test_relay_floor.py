@@ -134,14 +134,14 @@ class FloorMachine(RuleBasedStateMachine):
 
     @rule()
     def look_below(self) -> None:
-        self.floor.reset()
+        self.floor.look_below()
         self.backlogs.let_all_in()
 
     @rule()
     def fail(self) -> None:
         """Give up what is in flight, and expect it again."""
         self.in_flight = []
-        self.floor.reset()
+        self.floor.look_below()
         self.backlogs.clear()
 
     @invariant()
@@ -222,6 +222,23 @@ def test_transactions_that_stay_open_cost_their_own_ids_and_no_more() -> None:
     window = floor.window(frontier.decided)
 
     assert (window.above, window.late) == (10_000, frozenset(stuck))
+
+
+def test_a_look_below_the_floor_leaves_it_where_it_was() -> None:
+    frontier, floor = Frontier(), Floor()
+    frontier.observe(Reading(10_000, frozenset({"4/1"})))
+    published = [id_ for id_ in range(1, 10_001) if id_ != 3]
+    floor.note(floor.window(frontier.decided), published, whole=True)
+
+    floor.look_below()
+    walking = floor.window(frontier.decided)
+    floor.note(walking, [6_000, 7_000], whole=False)
+    further = floor.window(frontier.decided)
+    floor.note(further, [9_000], whole=True)
+
+    window = floor.window(frontier.decided)
+    assert (walking.above, further.above) == (0, 7_000)
+    assert (window.above, window.late) == (10_000, frozenset({3}))
 
 
 def test_a_reading_of_an_empty_table_decides_what_it_saw() -> None:

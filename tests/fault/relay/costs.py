@@ -26,6 +26,13 @@ EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
 SELECT id, event_id, topic, key, stream, sequence FROM outbox WHERE id > 0 ORDER BY id LIMIT 500
 """
 _ACKNOWLEDGED = "relay_commit_to_ack_seconds"
+_BLOCKED = "relay_blocked_streams"
+# Of a stream that has nothing pending.
+_BLOCK = """
+INSERT INTO blocked_streams (stream, event_id, code, detail)
+SELECT 'none/1', event_id, 'MALFORMED', 'a test' FROM events LIMIT 1
+"""
+_RELEASE = "DELETE FROM blocked_streams WHERE stream = 'none/1'"
 _EVENTS = 60
 
 
@@ -72,6 +79,15 @@ def cost_of_a_trickle(
     return TrickleCost(touched / _EVENTS, spent / _EVENTS)
 
 
+def let_it_look_below(database: str, relay: RelayUnderTest) -> None:
+    """Let the leader look below its floor, as it does after 30 s: here because of a release."""
+    with psycopg.connect(database, autocommit=True) as operator:
+        operator.execute(_BLOCK)
+        wait_until(lambda: relay.metric(_BLOCKED) == 1, "a stream is blocked", RECOVERY_SECONDS)
+        operator.execute(_RELEASE)
+        wait_until(lambda: relay.metric(_BLOCKED) == 0, "it is released", RECOVERY_SECONDS)
+
+
 def buffers_without_floor(database: str) -> int:
     """Return what a fetch touches that walks over all that lies below the first pending row."""
     with psycopg.connect(database) as connection:
@@ -88,8 +104,8 @@ def _settled(database: str, relay: RelayUnderTest, consumer: FollowingConsumer) 
     """
     events = count(database, "events")
     wait_until(
-        lambda: relay.metric(f"{_ACKNOWLEDGED}_count") == events,
-        "all are acknowledged",
+        lambda: relay.metric("relay_published_events_total") == events,
+        "all are counted",
         RECOVERY_SECONDS,
     )
     wait_until(lambda: count(database, "outbox") == 0, "all are deleted", RECOVERY_SECONDS)

@@ -186,7 +186,10 @@ class FollowingConsumer(threading.Thread):
             if error.name() not in _PASSING and self.fault is None:
                 self.fault = f"{error.name()}: {error.str()}"
             return
+        self._judge(message)
         self._offsets[message.partition() or 0] = (message.offset() or 0) + 1
+
+    def _judge(self, message: Message) -> None:
         value = message.value() or b""
         body = json.loads(value)
         pairs = cast("list[tuple[str, bytes | None]]", message.headers() or [])

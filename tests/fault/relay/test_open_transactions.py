@@ -12,7 +12,11 @@ import pytest
 from tests.fault.conftest import Note
 from tests.fault.lengths import LONG, RECOVERY_SECONDS
 from tests.fault.relay.conftest import StartRelay, StartWriters
-from tests.fault.relay.costs import cost_of_a_trickle, require_counts_of_sessions
+from tests.fault.relay.costs import (
+    cost_of_a_trickle,
+    let_it_look_below,
+    require_counts_of_sessions,
+)
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.ledger import horizon, newest_id, wait_until_published
 from tests.fault.relay.recording import prepare_streams, raise_and_record, writing_session
@@ -53,6 +57,7 @@ def test_a_writer_that_holds_its_event_back_holds_up_nobody(
             writers.wait_until_ended(RECOVERY_SECONDS)
         wait_until_published(database, RECOVERY_SECONDS)
         consumer.wait_for(_OTHERS, RECOVERY_SECONDS)
+        let_it_look_below(database, relay)
         cost = cost_of_a_trickle(database, topic, _TRICKLE, relay, consumer)
         kept_back = newest_id(database) - horizon(database)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from adapters.postgres.pool import create_pool
 from adapters.wire.events import ContainerEventBody, ImageEventBody
 from application.errors import DatabaseUnavailable
 from application.unit_of_work import UnitOfWork
@@ -156,3 +157,16 @@ def test_a_closed_pool_is_a_database_that_is_not_available(
         closed.reader.images("user-1")
     with pytest.raises(DatabaseUnavailable):
         closed.registry.health()
+
+
+@pytest.mark.parametrize(("set_to", "kept"), [("off", "on"), ("remote_write", "remote_write")])
+def test_what_is_committed_is_kept_whatever_the_server_is_set_to(
+    installation: Installation, set_to: str, kept: str
+) -> None:
+    (row,) = installation.rows("SELECT current_database() AS name")
+    installation.execute(f"ALTER DATABASE {row['name']} SET synchronous_commit = {set_to}")
+    pool = create_pool(installation.url, application_name="under-test", size=1)
+    with pool, pool.connection() as connection:
+        found = connection.execute("SHOW synchronous_commit").fetchone()
+    installation.execute(f"ALTER DATABASE {row['name']} RESET synchronous_commit")
+    assert found == {"synchronous_commit": kept}

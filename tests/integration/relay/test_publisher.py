@@ -1,6 +1,7 @@
 """A producer that ends, by itself or because it is given up, still tells of every message."""
 
 import logging
+import socket
 import time
 from functools import partial
 
@@ -157,3 +158,16 @@ def test_a_message_alone_is_delivered_or_to_blame(
     breakdown = publisher.breakdown()
     publisher.discard()
     assert (breakdown and breakdown.codes) == ({code: 1} if code else None)
+
+
+def test_a_broker_that_says_nothing_is_not_waited_for_for_ever(topic: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = KafkaSettings(database_url="unused", kafka_bootstrap_servers=address)
+        publisher = Publisher(settings.client_options(), _LOG, list)
+        send(publisher, events_of(topic, 1))
+
+        publisher.await_rest(lambda: True)
+
+        assert (publisher.under_way, publisher.failures) == (1, [])
+        publisher.discard()

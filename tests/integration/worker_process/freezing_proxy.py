@@ -18,24 +18,34 @@ from psycopg.conninfo import make_conninfo
 class FreezingProxy:
     """Passes connections on to the server behind a database URL, while it is entered.
 
+    Args:
+        port: where to listen; a free one if it is 0.
+        accepting: listen at once; else from its entry, and until then connections are refused.
+
     Attributes:
+        port: where it listens.
         url: reaches the same database through the proxy.
         unanswered: set once somebody has said something to the frozen server.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, port: int = 0, accepting: bool = True) -> None:
         with psycopg.connect(database_url) as connection:
-            host, port = connection.info.host, connection.info.port
-        self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+            self._target = (connection.info.host, connection.info.port)
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", port))
+        self.port = int(self._listener.getsockname()[1])
+        if accepting:
+            self._listener.listen()
         self._flowing = threading.Event()
         self._flowing.set()
         self._sockets: list[socket.socket] = []
         self.unanswered = threading.Event()
         address = {"host": "127.0.0.1", "hostaddr": "127.0.0.1"}
-        self.url = make_conninfo(database_url, port=self._listener.getsockname()[1], **address)
+        self.url = make_conninfo(database_url, port=self.port, **address)
 
     def __enter__(self) -> Self:
+        self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 

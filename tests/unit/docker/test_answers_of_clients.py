@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.docker.error_classes import TlsRefused
 from application.errors import (
     BuildFailed,
     EngineError,
@@ -31,6 +32,17 @@ def test_an_engine_that_tells_no_id_is_unreachable(shim: Shim) -> None:
     engine = shim("echo; echo 'ERROR: Cannot connect to the Docker daemon' >&2")
 
     with pytest.raises(EngineUnreachable):
+        engine.engine_id()
+
+
+def test_a_client_that_fails_with_code_0_is_believed_by_what_it_tells(shim: Shim) -> None:
+    """Seen with client 26.1.5."""
+    engine = shim(
+        """echo 'no id: error during connect: Get "https://10.0.0.7:2376/v1.24/info": tls:'"""
+        "' failed to verify certificate: x509: certificate signed by unknown authority'"
+    )
+
+    with pytest.raises(TlsRefused, match="unknown authority"):
         engine.engine_id()
 
 

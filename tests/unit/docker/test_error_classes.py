@@ -6,6 +6,7 @@ from adapters.docker.error_classes import (
     REASON_CHARACTERS,
     AlreadyDone,
     Gone,
+    TlsRefused,
     classified,
     classified_build,
 )
@@ -53,6 +54,48 @@ CALLS: list[tuple[type[EngineError], str]] = [
             "permission denied while trying to connect to the Docker daemon socket at unix:///x: "
             'Get "http://x/v1.24/info": dial unix /x: connect: permission denied'
         ),
+    ),
+    (
+        TlsRefused,
+        (
+            'error during connect: Get "https://10.0.0.7:2376/v1.50/info": tls: failed to verify '
+            "certificate: x509: certificate signed by unknown authority"
+        ),
+    ),
+    (
+        TlsRefused,
+        (
+            "the server probably has client authentication (--tlsverify) enabled; check your TLS "
+            'client certification settings: Get "https://10.0.0.7:2376/v1.50/info": remote error: '
+            "tls: bad certificate"
+        ),
+    ),
+    (
+        TlsRefused,
+        (
+            "The server probably has client authentication (--tlsverify) enabled; check your TLS "
+            'client certification settings: Get "https://10.0.0.7:2376/v1.45/info": '
+            "readLoopPeekFailLocked: remote error: tls: bad certificate"
+        ),
+    ),
+    (
+        TlsRefused,
+        (
+            "Failed to initialize: failed to retrieve context tls info: tls: private key does not "
+            "match public key"
+        ),
+    ),
+    (
+        TlsRefused,
+        (
+            "Failed to initialize: unable to resolve docker endpoint: open /certs/ca.pem: "
+            "no such file or directory"
+        ),
+    ),
+    (TlsRefused, f"{DAEMON}Client sent an HTTP request to an HTTPS server."),
+    (
+        EngineTransient,
+        'error during connect: Get "https://x/info": net/http: TLS handshake timeout',
     ),
     (EngineUnreachable, "timeout: failed to run command 'docker': No such file or directory"),
     (
@@ -187,6 +230,24 @@ BUILDS: list[tuple[type[EngineError], str]] = [
         EngineUnreachable,
         "ERROR: Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?",
     ),
+    (
+        TlsRefused,
+        (
+            'ERROR: error during connect: Head "https://10.0.0.7:2376/_ping": tls: failed to '
+            "verify certificate: x509: certificate signed by unknown authority"
+        ),
+    ),
+    (
+        TlsRefused,
+        "ERROR: failed to retrieve context tls info: tls: private key does not match public key",
+    ),
+    (
+        BuildFailed,
+        (
+            f'{SOLVE}failed to do request: Head "https://registry.invalid/v2/x/manifests/1": '
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+        ),
+    ),
     (EngineUnreachable, "docker: 'buildx' is not a docker command."),
     (OutcomeUnknown, "#5 [2/2] RUN make"),
     (OutcomeUnknown, ""),
@@ -247,3 +308,13 @@ def test_a_reason_is_short_and_printable() -> None:
 
     assert str(error).startswith("[31mno such container x")
     assert len(str(error)) == REASON_CHARACTERS
+
+
+def test_a_certificate_that_is_not_accepted_names_the_variables() -> None:
+    error = classified(
+        'error during connect: Get "https://10.0.0.7:2376/v1.50/info": tls: failed to verify '
+        "certificate: x509: certificate is valid for docker, localhost, not engine"
+    )
+
+    assert str(error).startswith("DOCKER_CERT_PATH, DOCKER_TLS_VERIFY: error during connect: ")
+    assert str(error).endswith("certificate is valid for docker, localhost, not engine")

@@ -54,6 +54,15 @@ def test_what_looks_like_a_number_stays_text_where_text_belongs() -> None:
     assert settings.kafka_topic == "5"
 
 
+def test_tls_without_a_folder_of_certificates_is_refused() -> None:
+    environment = {"DATABASE_URL": URL, "DOCKER_TLS_VERIFY": "1"}
+
+    with pytest.raises(InvalidSettings, match=r"\ADOCKER_CERT_PATH must be set"):
+        load_settings(environment)
+
+    assert load_settings(environment | {"DOCKER_CERT_PATH": "/certs"}).docker_tls_verify == "1"
+
+
 def test_an_empty_variable_counts_as_unset() -> None:
     settings = load_settings({"DATABASE_URL": URL, "PORT": "", "AUTH_MODE": "", "DEV_USER_ID": ""})
 

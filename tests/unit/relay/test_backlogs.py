@@ -60,3 +60,14 @@ def test_what_is_fetched_a_second_time_is_not_taken_again() -> None:
     backlogs.let_all_in()
 
     assert fetched(backlogs, events("a", 2) + events("b", 3) + events("a", 4)) == [4]
+
+
+def test_what_waits_in_streams_that_are_left_out_is_held_all_the_same() -> None:
+    backlogs = Backlogs(most_waiting=4)
+    for number in range(3):
+        fetched(backlogs, events(f"hot-{number}", *range(10 * number + 1, 10 * number + 9)))
+
+    before = backlogs.held
+    backlogs.settle(events("hot-0", 1, 2))
+
+    assert (before, backlogs.held, backlogs.spread) == (12, 10, 3)
