@@ -48,6 +48,24 @@ class PublishTag:
             self._make_good(lease)
             raise
 
+    def give_back_build_tag(self, lease: Lease) -> None:
+        """Let a build's own tag stand for what is recorded of it, after a late result has taken it.
+
+        Whoever has not recorded a result yet will tag it; what never gets one a sweep removes.
+
+        Raises:
+            EngineError: the tag is not set.
+        """
+        image, build = self._transactions.run(
+            lambda uow: (uow.images.lock(lease.image_id), uow.builds.lock(lease.id))
+        )
+        tag = image.build_tag(build.id)
+        if image.is_deleting:
+            # Whoever removes it may have been past its tags already.
+            self._engine.remove_tag(tag)
+        elif build.docker_image_id is not None:
+            self._engine.tag(build.docker_image_id, tag)
+
     def _make_good(self, lease: Lease) -> None:
         image = self._transactions.run(lambda uow: _set_again(uow, lease.image_id))
         if image.is_deleting:

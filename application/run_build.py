@@ -18,6 +18,7 @@ from application.errors import (
     EngineError,
     EngineRefused,
     EngineTransient,
+    LeaseLost,
 )
 from application.leases import BuildQuota, Lease, Settlement
 from application.ports import Clock, ContainerEngine, ContextStore, DiskSpace
@@ -111,7 +112,11 @@ class RunBuild:
         if self._engine.engine_id() != engine_id:
             # What was built is on an engine that nobody will look for it on.
             raise EngineTransient("another engine answers")
-        return self._transactions.run(lambda uow: self._succeed(uow, lease, docker_image_id))
+        try:
+            return self._transactions.run(lambda uow: self._succeed(uow, lease, docker_image_id))
+        except LeaseLost:
+            self._publish_tag.give_back_build_tag(lease)
+            raise
 
     def _begin(
         self, uow: UnitOfWork, lease: Lease, engine_id: str, shortage: str | None

@@ -117,7 +117,9 @@ def _drive_sweeps(worker: Worker, docker: FakeDocker) -> None:
 def _drive_audits(worker: Worker, docker: FakeDocker) -> None:
     with _given_up():
         report = worker.audit().run(settle_seconds=0.0)
-        assert (report.differences, report.audited) == ([], docker.engine_id)
+        # An answer that was lost is told as such, and is no difference.
+        looked = report.engine_failure is not None or report.audited == docker.engine_id
+        assert (report.differences, looked) == ([], True)
 
 
 def _drive_nothing(worker: Worker, docker: FakeDocker) -> None:

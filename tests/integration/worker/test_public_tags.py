@@ -174,3 +174,28 @@ def test_a_tag_that_is_never_set_does_not_keep_the_rebuild_that_mends_it(worker:
         worker.installation.row("builds", id_)["next_attempt_at"]
         for id_ in builds_of(worker, image_id)
     ] == [None, None]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_the_late_result_of_a_build_does_not_keep_the_tag_of_what_is_recorded(
+    worker: Worker, *, deleted: bool
+) -> None:
+    image_id = uploaded(worker)
+    other = Worker(worker.installation, FakeContainerEngine(worker.docker))
+    building = worker.engine.hold_next("build")
+
+    with ThreadPoolExecutor(1) as pool:
+        paused = pool.submit(worker.builds.act, worker.claim_build(), worker.engine_id)
+        assert building.reached.wait(TIMEOUT)
+        worker.installation.expire_leases()
+        other.work()
+        if deleted:
+            worker.installation.delete_image(image_id)
+            other.work()
+        tags = worker.engine.snapshot().tags
+        building.let_go.set()
+        with pytest.raises(LeaseLost):
+            paused.result(TIMEOUT)
+
+    assert len(tags) == (0 if deleted else 2)
+    assert worker.engine.snapshot().tags == tags
