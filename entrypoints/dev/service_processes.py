@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Self
@@ -51,12 +51,20 @@ class ServiceProcess:
         name: which one.
         settings: its environment variables, with the port of its health endpoints.
         log: the file that its output is appended to.
+        command: the arguments of Python that start it, unless they are the usual ones.
     """
 
-    def __init__(self, name: str, settings: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Mapping[str, str],
+        log: Path,
+        command: Sequence[str] | None = None,
+    ) -> None:
         self.name = name
         self.log = log
         self._settings = dict(settings)
+        self._command = command or COMMANDS[name]
         self._process: GuardedProcess | None = None
 
     def __enter__(self) -> Self:
@@ -89,7 +97,7 @@ class ServiceProcess:
             ServerStartError: it ended, or was not ready in 60 s; with the end of its log.
         """
         self._process = GuardedProcess.start(
-            [sys.executable, *COMMANDS[self.name]],
+            [sys.executable, *self._command],
             log=self.log,
             environment=clean_environment(self._settings),
         )

@@ -127,6 +127,15 @@ class FakeDocker:
         with self._lock:
             self._end(self._existing(reference), exit_code, oom_killed=oom_killed)
 
+    def end_if_running(self, reference: str, exit_code: int) -> bool:
+        """Let a container end by itself if it runs; returns whether it did."""
+        with self._lock:
+            found = self.find(reference)
+            if found is None or not found.running:
+                return False
+            self.end(found.docker_id, exit_code)
+            return True
+
     def restart(self, reference: str) -> None:
         """Let somebody else stop and start a container: a new run of the same container."""
         with self._lock:

@@ -251,9 +251,11 @@ def _built(order: BuildOrder, running: _Running) -> App:
         elif instruction == "RUN" and exits:
             raise BuildFailed(f"process did not complete successfully: exit code: {exits[1]}")
         elif instruction == "RUN" and sleeps:
-            if running.ended.wait(min(order.timeout_seconds, float(sleeps[1]))):
+            seconds = float(sleeps[1])
+            if running.ended.wait(min(order.timeout_seconds, seconds)):
                 raise BuildInterrupted("the call was interrupted")
-            raise BuildFailed(f"the build took longer than {order.timeout_seconds:g} seconds")
+            if seconds > order.timeout_seconds:
+                raise BuildFailed(f"the build took longer than {order.timeout_seconds:g} seconds")
     return app
 
 
