@@ -15,11 +15,19 @@ from enum import Enum
 from application.absence import record_vanished, verify_absent
 from application.container_outcomes import ContainerOutcomes
 from application.engine_calls import ContainerOrder
-from application.errors import EngineRefused, EngineTransient, NameConflict, PortConflict
+from application.errors import (
+    EngineRefused,
+    EngineTransient,
+    EngineUnreachable,
+    NameConflict,
+    PortConflict,
+)
 from application.leased_engine import LeasedEngine
 from domain.container import Container
 from domain.container_status import ContainerStatus
+from domain.end_of_run import unwished_cause
 from domain.errors import ContainerRefuses, NoFreePort
+from domain.events import Cause
 
 PORTS_TRIED = 5
 NAMES_TRIED = 3
@@ -77,9 +85,13 @@ class BringUpContainer:
         probe: Probe,
         verdict: Verdict,
     ) -> Probe | None:
-        """Judge a verdict after a fresh look; returns the probe if it is to go on."""
+        """Judge a verdict after a fresh look; returns the probe if it is to go on.
+
+        Raises:
+            EngineUnreachable: it ended with the engine, and has to be started again.
+        """
         container = probe.container
-        seen = engine.inspect(probe.docker_id)
+        seen = engine.inspect(probe.docker_id, dated=True)
         port = container.spec.internal_port
         if seen is not None and seen.running:
             if verdict is Verdict.READY:
@@ -88,6 +100,9 @@ class BringUpContainer:
             if verdict is Verdict.REFUSED:
                 return probe
             reason = f"did not listen on port {port} within {self._startup_timeout:g} seconds"
+        elif seen is not None and unwished_cause(seen) is Cause.ENGINE_RESTART:
+            # That says nothing of the app.
+            raise EngineUnreachable(f"the engine restarted before port {port} answered")
         elif seen is not None and seen.oom_killed:
             reason = (
                 f"ran out of memory ({container.spec.memory_limit}) before port {port} answered"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from application.bring_up_container import Verdict
 from application.errors import EngineTransient
 from application.reconcile_container import CREATE_ATTEMPTS
 from domain.container_status import Desired
@@ -99,6 +100,43 @@ def test_what_ended_with_the_engine_runs_again_whatever_its_policy_and_exit_code
     assert worker.status(container_id) == "running"
     assert worker.told(container_id) == [*RAN, "stopped", "started"]
     assert causes(worker, container_id) == ["api", "api", "engine_restart", "engine_restart"]
+
+
+def test_an_engine_that_restarts_while_a_container_comes_up_costs_it_nothing(
+    worker: Worker,
+) -> None:
+    (container_id,) = worker.installation.create(worker.ready_image())
+    claim = worker.claim()
+    probe = worker.reconcile.act(claim)
+    assert probe is not None
+
+    worker.docker.reboot()
+    worker.reconcile.conclude(claim, probe, Verdict.REFUSED)
+    worker.come_due()
+    worker.work()
+
+    assert worker.status(container_id) == "running"
+    assert worker.told(container_id) == RAN
+
+
+def test_an_engine_that_restarts_while_a_container_starts_again_costs_it_nothing(
+    worker: Worker,
+) -> None:
+    container_id = with_policy(worker, "never")
+    worker.installation.wish(container_id, Desired.STOPPED)
+    worker.work()
+    worker.installation.wish(container_id, Desired.RUNNING)
+    claim = worker.claim()
+    probe = worker.reconcile.act(claim)
+    assert probe is not None
+
+    worker.docker.reboot()
+    worker.reconcile.conclude(claim, probe, Verdict.REFUSED)
+    worker.come_due()
+    worker.work()
+
+    assert worker.status(container_id) == "running"
+    assert worker.told(container_id) == [*RAN, "stopped", "started"]
 
 
 def test_a_stop_during_a_backoff_is_carried_out_and_ends_the_loop(worker: Worker) -> None:
