@@ -130,7 +130,10 @@ class Installation(UserRequests):
             uow.images.save(image)
 
         (transactions or self.transactions).run(work)
-        self.execute("UPDATE builds SET next_attempt_at = NULL WHERE status = 'succeeded'")
+        self.execute(
+            "UPDATE builds SET next_attempt_at = NULL, public_tag_set = true"
+            " WHERE status = 'succeeded'"
+        )
 
     def ready_image(
         self,
