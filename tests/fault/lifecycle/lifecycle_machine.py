@@ -1,17 +1,20 @@
 """Any sequence of requests and kills: a state machine for Hypothesis over the real HTTP api.
 
 Each example has a database, an engine, an api and a worker of its own. A kill falls between two
-requests or amid one; what was killed comes back at once or stays away for a while. There is one
-rule for all moves: of several Hypothesis would leave out some in each example, which is good for
+requests or amid one; what was killed comes back at once or stays away for a while.
+
+There is one rule for all moves, and each is drawn from one number: of several rules Hypothesis
+would leave out some in each example, and it fills examples up with zeros, which is good for
 machines whose examples cost nothing.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from enum import Enum
+from random import Random
 from typing import Any
 
 from hypothesis import reject
@@ -30,44 +33,34 @@ _MOST_REMOVED = 3
 _KILLED_CODE = 137
 # So many requests and kills come between two times that everything is waited for.
 _STEPS_TO_SETTLE = 3
+_HALF = 0.5
 
-# Which one, of those that there are by then.
-_PICKS = st.integers(0, 11)
-_WAITS = st.sampled_from([0.0, 0.0, 0.3, 2.0])
-_KINDS = st.sampled_from([Kind.SERVES, Kind.SERVES, Kind.SLOW, Kind.EXITS, Kind.UNBUILDABLE])
-_POLICIES = st.sampled_from(["on-failure", "always", "never"])
-_KILLS = st.builds(Kill, st.sampled_from([Victim.WORKER, *Victim]), st.booleans())
-_AMID = st.none() | _KILLS
-_MINIMUMS = st.integers(0, 2)
-_OF_IMAGES = st.sampled_from(
-    [*[What.PATCH] * 3, *[What.REBUILD] * 2, *[What.CANCEL] * 2, What.DELETE_IMAGE]
-)
-_OF_CONTAINERS = st.sampled_from([What.STOP, What.START, What.DELETE])
-_VALUES: Mapping[str, list[Any]] = {
-    "min_instances": [0, 1, 2],
-    "max_instances": [2, 3, 4, 1],
-    "restart_policy": ["on-failure", "always", "never"],
-    "memory_limit": ["64m", "48m"],
-}
-_FIELDS: Mapping[What, st.SearchStrategy[dict[str, Any]]] = {
-    What.PATCH: st.fixed_dictionaries(
-        {}, optional={name: st.sampled_from(values) for name, values in _VALUES.items()}
-    ).filter(bool),
-    What.DELETE_IMAGE: st.fixed_dictionaries({"force": st.booleans()}),
-}
 # As often as each stands here.
-_MOVES = st.sampled_from(
-    [
-        *["change a container"] * 4,
-        *["kill"] * 4,
-        *["change an image"] * 4,
-        *["create"] * 3,
-        *["behind"] * 3,
-        *["upload"] * 2,
-        "workers",
-        "settle",
-    ]
+_WAITS = (0.0, 0.0, 0.3, 2.0)
+_KINDS = (Kind.SERVES, Kind.SERVES, Kind.SLOW, Kind.EXITS, Kind.UNBUILDABLE)
+_POLICIES = ("on-failure", "always", "never")
+_VICTIMS = (Victim.WORKER, *Victim)
+_OF_IMAGES = (
+    *(What.PATCH, What.PATCH, What.PATCH, What.REBUILD, What.REBUILD),
+    *(What.CANCEL, What.CANCEL, What.DELETE_IMAGE),
 )
+_OF_CONTAINERS = (What.STOP, What.START, What.DELETE)
+_PATCHES: Mapping[str, Sequence[Any]] = {
+    "min_instances": (0, 1, 2),
+    "max_instances": (1, 2, 3, 4),
+    "restart_policy": _POLICIES,
+    "memory_limit": ("48m", "64m"),
+}
+_MOVES = {
+    "change a container": 4,
+    "kill": 4,
+    "change an image": 4,
+    "create": 4,
+    "behind": 4,
+    "upload": 2,
+    "workers": 1,
+    "settle": 1,
+}
 
 
 class Behind(Enum):
@@ -86,48 +79,59 @@ class LifecycleMachine(RuleBasedStateMachine):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
-        self._open = ExitStack()
+        self._parts = ExitStack()
         self._begun: Trial | None = None
-        self._named = 0
+        self._draw = Random(0)
+        self._salt = self._steps = self._named = 0
 
-    @initialize(salt=st.integers(0, 2**16), minimum=_MINIMUMS, policy=_POLICIES)
-    def begin(self, salt: int, minimum: int, policy: str) -> None:
-        """Have one image that works, and a container to wish something of."""
+    @initialize(salt=st.integers(0, 2**32))
+    def begin(self, salt: int) -> None:
         # Hypothesis begins with an example that is all zeros: nothing to start processes for.
         if not salt:
             reject()
-        self._begun = Trial(self._stage, self._open.enter_context(self._stage.new_processes()))
+        self._salt = salt
+        self._draw = Random(salt)
+        self.open(self._minimum(), self._draw.choice(_POLICIES))
+
+    def open(self, minimum: int, policy: str) -> None:
+        """Have one image that works, and a container to wish something of."""
+        self._begun = Trial(self._stage, self._parts.enter_context(self._stage.new_processes()))
         self.upload(Kind.SERVES, minimum, 3, policy)
         self._trial.settle()
         self.create(pick=0, count=1, wait=2.0)
 
-    @rule(data=st.data(), move=_MOVES)
-    def step(self, data: st.DataObject, move: str) -> None:
-        """Make one move."""
-        model, draw = self._trial.model, data.draw
+    @rule(number=st.integers(0, 2**32))
+    def step(self, number: int) -> None:
+        """Make one move, drawn from a number, its place, and the salt of the example."""
+        self._steps += 1
+        draw = self._draw = Random(f"{self._salt}/{self._steps}/{number}")
+        model = self._trial.model
+        (move,) = draw.choices(list(_MOVES), list(_MOVES.values()))
         if not any(image.kind.comes_up for image in model.living()):
-            self.upload(Kind.SERVES, draw(_MINIMUMS), 3, draw(_POLICIES), draw(_AMID))
+            self.upload(Kind.SERVES, self._minimum(), 3, draw.choice(_POLICIES), self._amid())
         elif move == "upload" and len(model.living()) < _MOST_IMAGES:
-            minimum = draw(_MINIMUMS)
-            maximum = max(minimum + draw(st.integers(0, 2)), 1)
-            self.upload(draw(_KINDS), minimum, maximum, draw(_POLICIES), draw(_AMID))
+            minimum = self._minimum()
+            maximum = max(minimum + draw.randrange(3), 1)
+            policy = draw.choice(_POLICIES)
+            self.upload(draw.choice(_KINDS), minimum, maximum, policy, self._amid())
         elif move == "change an image":
-            what, pick, fields = draw(_OF_IMAGES), draw(_PICKS), {}
-            if what in _FIELDS:
-                fields = draw(_FIELDS[what])
-            self.change_an_image(pick, what, fields, draw(_WAITS), draw(_AMID))
+            what = draw.choice(_OF_IMAGES)
+            fields = self._fields(what)
+            self.change_an_image(self._pick(), what, fields, draw.choice(_WAITS), self._amid())
         elif move == "change a container":
-            self.change_a_container(draw(_PICKS), draw(_OF_CONTAINERS), draw(_WAITS), draw(_AMID))
+            what = draw.choice(_OF_CONTAINERS)
+            self.change_a_container(self._pick(), what, draw.choice(_WAITS), self._amid())
         elif move == "behind":
-            self.behind(draw(_PICKS), draw(st.sampled_from(Behind)))
+            self.behind(self._pick(), draw.choice(list(Behind)))
         elif move == "kill":
-            self.kill(draw(_KILLS), back=draw(st.booleans()))
+            self.kill(self._kill(), back=draw.random() < _HALF)
         elif move == "workers":
             self.workers_come_and_go()
         elif move == "settle" and self._trial.unsettled > _STEPS_TO_SETTLE:
             self._trial.settle()
         else:
-            self.create(draw(_PICKS), draw(st.integers(1, 3)), draw(_WAITS), draw(_AMID))
+            count = draw.choice((1, 1, 2, 3))
+            self.create(self._pick(), count, draw.choice(_WAITS), self._amid())
 
     # ---- users -----------------------------------------------------------------------------
 
@@ -199,7 +203,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self._trial.look()
 
     def teardown(self) -> None:
-        with self._open:
+        with self._parts:
             if self._begun is None:
                 return
             try:
@@ -223,6 +227,27 @@ class LifecycleMachine(RuleBasedStateMachine):
     def _trial(self) -> Trial:
         assert self._begun is not None
         return self._begun
+
+    def _pick(self) -> int:
+        """Which one, of those that there are by then."""
+        return self._draw.randrange(12)
+
+    def _minimum(self) -> int:
+        return self._draw.randrange(3)
+
+    def _kill(self) -> Kill:
+        return Kill(self._draw.choice(_VICTIMS), at_once=self._draw.random() < _HALF)
+
+    def _amid(self) -> Kill | None:
+        return self._kill() if self._draw.random() < _HALF else None
+
+    def _fields(self, what: What) -> dict[str, Any]:
+        if what is What.DELETE_IMAGE:
+            return {"force": self._draw.random() < _HALF}
+        if what is not What.PATCH:
+            return {}
+        names = self._draw.sample(sorted(_PATCHES), self._draw.choice((1, 1, 2)))
+        return {name: self._draw.choice(_PATCHES[name]) for name in names}
 
     @property
     def _may_remove(self) -> bool:
