@@ -1,7 +1,7 @@
 """Whatever is asked and whatever dies, in any order: nothing accepted is lost, nothing told twice.
 
-With FAULT_LONG=1 on a private Docker Engine; with FAULT_EXAMPLES alone the engine is the fake of the
-contract suite, whose workers are processes all the same.
+With FAULT_LONG=1 on a private Docker Engine; with FAULT_EXAMPLES alone the engine is the fake of
+the contract suite, whose workers are processes all the same.
 """
 
 from __future__ import annotations
