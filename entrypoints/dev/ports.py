@@ -15,7 +15,8 @@ def free_ports(count: int) -> list[int]:
         OSError: no free port was found.
     """
     found: list[int] = []
-    for port in random.sample(_RANGE, k=len(_RANGE)):
+    # Whoever has set a seed, as Hypothesis does, would choose the same ones as everybody with it.
+    for port in random.SystemRandom().sample(_RANGE, k=len(_RANGE)):
         if len(found) == count:
             return found
         if _is_free(port):

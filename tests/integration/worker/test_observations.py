@@ -28,10 +28,15 @@ def test_a_container_that_vanished_is_told_as_stopped_and_deleted(
     assert worker.work() == 0
 
 
-def test_a_deletion_wished_while_the_container_vanished_is_carried_out(worker: Worker) -> None:
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_deletion_wished_while_the_container_vanished_is_carried_out(
+    worker: Worker, *, listed: bool
+) -> None:
     container_id = worker.run_container()
     claim = worker.observe(container_id)
     worker.docker.remove(worker.docker_id(container_id))
+    if listed:
+        worker.installation.note_missing(container_id)
     worker.installation.wish(container_id, Desired.DELETED)
 
     worker.carry_out(claim)
