@@ -1,4 +1,7 @@
-"""What must hold once everything is settled: record, engine, ledger and volume say the same."""
+"""What must hold once everything is settled: record, engine, ledger and volume say the same.
+
+Read by queries of its own, and not by the audit, which is asked afterwards and may be wrong itself.
+"""
 
 from __future__ import annotations
 

@@ -14,14 +14,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from entrypoints.dev.engine_packages import missing_packages
 from entrypoints.dev.postgres import Postgres
 from entrypoints.dev.private_engine import Engine
 from tests.conftest import unavailable
 from tests.fault.conftest import Note
+from tests.fault.histories import live_through
 from tests.fault.lengths import LONG
 from tests.fault.lifecycle.apps import Kind, archives
 from tests.fault.lifecycle.engines import EngineUnderTest, FakeEngine, real_engine
@@ -117,24 +116,7 @@ def test_whatever_is_asked_and_whatever_dies_nothing_is_lost(
 ) -> None:
     examples = stage.examples
 
-    @seed(run_seed)
-    def new_machine() -> LifecycleMachine:
-        return LifecycleMachine(stage)
-
-    run_state_machine_as_test(
-        new_machine,  # type: ignore[arg-type]  # "a class or a function", says its docstring
-        settings=settings(
-            max_examples=_EXAMPLES,
-            stateful_step_count=_STEPS,
-            deadline=None,
-            database=None,
-            print_blob=True,
-            derandomize=False,
-            # Real processes: an example takes seconds, and one that failed is not made smaller.
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate],
-        ),
-    )
+    live_through(lambda: LifecycleMachine(stage), run_seed, examples=_EXAMPLES, steps=_STEPS)
 
     assert stage.examples > examples
     for line in stage.lines():

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
 from psycopg import sql
 
 from entrypoints.dev.kafka import Broker
 from entrypoints.dev.postgres import Postgres
 from migrations.runner import migrate
 from tests.fault.conftest import Note
+from tests.fault.histories import live_through
 from tests.fault.lengths import LONG
 from tests.fault.relay.conftest import StartRelay
 from tests.fault.relay.fault_machine import FaultMachine, Stage
@@ -53,24 +52,7 @@ def test_whatever_dies_in_whatever_order_nothing_is_lost(
 
     stage = Stage(mortal_broker, own_postgres, new_database, start_relay, rng)
 
-    @seed(run_seed)
-    def new_machine() -> FaultMachine:
-        return FaultMachine(stage)
-
-    run_state_machine_as_test(
-        new_machine,  # type: ignore[arg-type]  # "a class or a function", says its docstring
-        settings=settings(
-            max_examples=_EXAMPLES,
-            stateful_step_count=_STEPS,
-            deadline=None,
-            database=None,
-            print_blob=True,
-            derandomize=False,
-            # Real processes: an example takes seconds, and one that failed is not made smaller.
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate],
-        ),
-    )
+    live_through(lambda: FaultMachine(stage), run_seed, examples=_EXAMPLES, steps=_STEPS)
 
     told = ", ".join(f"{name} {times}x" for name, times in Counter(stage.faults).items())
     note(

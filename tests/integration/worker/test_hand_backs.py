@@ -52,21 +52,6 @@ def test_a_look_that_is_handed_back_after_the_deletion_leaves_nothing_due(worker
     assert worker.work() == 0
 
 
-def test_a_deletion_that_is_due_for_what_is_gone_is_carried_out(worker: Worker) -> None:
-    container_id = worker.run_container()
-    claim = worker.observe(container_id)
-    worker.docker.remove(worker.docker_id(container_id))
-    worker.installation.note_missing(container_id)
-    worker.installation.wish(container_id, Desired.DELETED)
-    worker.carry_out(claim)
-
-    worker.work()
-
-    row = worker.installation.row("containers", container_id)
-    assert (row["status"], row["applied_generation"]) == ("deleted", row["generation"])
-    assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
-
-
 def test_a_step_that_is_handed_back_is_due_at_once(worker: Worker) -> None:
     container_id = worker.run_container()
     worker.installation.wish(container_id, Desired.STOPPED)
