@@ -1,7 +1,9 @@
 """How long after a crash behind our back Kafka has it, beside a bare `docker events` in one run.
 
-Both clocks run from just before the `docker kill`. The bare reader is the fastest way there is to
-learn of it, and knows neither cause nor exit code of a run, nor whose container it was.
+All clocks run from just before the `docker kill`. The bare reader is the fastest way there is to
+learn of it, and knows nothing of when and how the run ended. The bare look is what tells that, a
+`docker inspect` as soon as the reader has the event: the engine answers it only when it is done with
+the container's end, and no service that tells `FinishedAt` can be faster.
 """
 
 import subprocess
@@ -27,12 +29,14 @@ class Crashes:
 
     Attributes:
         reader: until a bare `docker events` had it.
+        look: until a bare `docker inspect` after that had its answer.
         kafka: until a consumer had the `container.stopped`.
         by_pass: the same as `kafka`, with the worker's own reader of events frozen.
         faults: what an event told that Docker did not.
     """
 
     reader: list[float] = field(default_factory=list)
+    look: list[float] = field(default_factory=list)
     kafka: list[float] = field(default_factory=list)
     by_pass: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -42,61 +46,69 @@ def measure_crashes(behind: Behind, *, crashes: int, by_pass: int) -> Crashes:
     """Let a container crash again and again; a user starts it before its policy would."""
     measured = Crashes()
     container = behind.running()
-    with _consumer(behind.service) as consumer, _bare_reader(behind) as seen:
+    with _consumer(behind.service) as consumer, _bare_reader(behind, container) as bare:
+        # A consumer joins its group once: what that takes is not part of any crash.
+        _next(consumer, container["id"], "container.started")
         for _ in range(crashes):
             began = _kill(behind, container)
-            event, at = _stopped(consumer, container["id"])
+            event, at = _next(consumer, container["id"], "container.stopped")
             measured.kafka.append(at - began)
-            measured.reader.append(seen.since(began) - began)
+            seen, looked = bare.since(began)
+            measured.reader.append(seen - began)
+            measured.look.append(looked - began)
             measured.faults += _faults(behind, container, event)
             _start(behind, container)
         readers = behind.freeze_event_readers()
         for _ in range(by_pass):
             began = _kill(behind, container)
-            _, at = _stopped(consumer, container["id"])
+            _, at = _next(consumer, container["id"], "container.stopped")
             measured.by_pass.append(at - began)
             _start(behind, container)
         behind.thaw(readers)
     return measured
 
 
-class _Seen:
-    """When the bare reader saw a container die."""
+class _Bare:
+    """When the bare reader saw a container die, and when a look at it was answered."""
 
     def __init__(self) -> None:
-        self._times: list[float] = []
+        self._times: list[tuple[float, float]] = []
         self._changed = threading.Condition()
 
-    def note(self) -> None:
+    def note(self, seen: float, looked: float) -> None:
         with self._changed:
-            self._times.append(time.monotonic())
+            self._times.append((seen, looked))
             self._changed.notify_all()
 
-    def since(self, moment: float) -> float:
-        """Return when it first saw one after a moment."""
+    def since(self, moment: float) -> tuple[float, float]:
+        """Return both times of the first death that was seen after a moment."""
         with self._changed:
             found = self._changed.wait_for(
-                lambda: [each for each in self._times if each >= moment], _GIVEN_UP_SECONDS
+                lambda: [each for each in self._times if each[0] >= moment], _GIVEN_UP_SECONDS
             )
         assert found, "docker events tells nothing"
         return found[0]
 
 
 @contextmanager
-def _bare_reader(behind: Behind) -> Iterator[_Seen]:
-    command = ["docker", "--host", behind.engine.host, "events", "--filter", "event=die"]
-    seen = _Seen()
+def _bare_reader(behind: Behind, container: dict[str, Any]) -> Iterator[_Bare]:
+    docker = ["docker", "--host", behind.engine.host]
+    command = [*docker, "events", "--filter", "event=die"]
+    look = [*docker, "inspect", container["container_id"]]
+    bare = _Bare()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdout is not None
         lines = reader.stdout
 
         def read() -> None:
             for _ in lines:
-                seen.note()
+                seen = time.monotonic()
+                subprocess.run(look, check=True, capture_output=True)
+                bare.note(seen, time.monotonic())
 
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
-        yield seen
+        yield bare
         reader.terminate()
         thread.join()
 
@@ -122,8 +134,8 @@ def _kill(behind: Behind, container: dict[str, Any]) -> float:
     return began
 
 
-def _stopped(consumer: Consumer, container_id: int) -> tuple[dict[str, Any], float]:
-    """Return the next `container.stopped` of the container, and when it came."""
+def _next(consumer: Consumer, container_id: int, name: str) -> tuple[dict[str, Any], float]:
+    """Return the container's next event of that name, and when it came."""
     deadline = time.monotonic() + _GIVEN_UP_SECONDS
     while time.monotonic() < deadline:
         message = consumer.poll(0.5)
@@ -131,9 +143,9 @@ def _stopped(consumer: Consumer, container_id: int) -> tuple[dict[str, Any], flo
             continue
         at = time.monotonic()
         event: dict[str, Any] = msgspec.json.decode(message.value() or b"{}")
-        if (event["event"], event["id"]) == ("container.stopped", container_id):
+        if (event["event"], event["id"]) == (name, container_id):
             return event, at
-    raise AssertionError("no container.stopped within a minute")
+    raise AssertionError(f"no {name} within a minute")
 
 
 def _faults(behind: Behind, container: dict[str, Any], event: dict[str, Any]) -> Iterator[str]:

@@ -33,7 +33,8 @@ _MOST_BUFFERS = 150
 # Beside it stand the ids of which it is not known whether they will ever commit: those of the open
 # transaction, and those rolled back since. Each is looked up by itself, up to a bound.
 _MOST_BUFFERS_BESIDE_A_WRITER = 500
-_MOST_SECONDS = 0.5
+# An event's way to its acknowledgement beside the open transaction: what a busy machine doubles.
+_MOST_TIMES, _NOISE_SECONDS = 3, 0.02
 
 _TAKE_AN_ID = "SELECT pg_current_xact_id()"
 _LOCK_ANOTHER_ROW = "UPDATE aggregates SET sequence = sequence WHERE id = %(id)s"
@@ -51,12 +52,12 @@ def test_a_writer_that_holds_its_event_back_holds_up_nobody(
     prepare_streams(database, _TRICKLE)
     relay = start_relay()
     wait_until(relay.ready, "the relay is ready")
+    alone = cost_of_a_trickle(database, topic, _TRICKLE, relay, consumer)
     with writing_session(database) as slow:
         held = raise_and_record(slow, topic, _HELD, 3)
         with start_writers(events=_OTHERS, streams=_STREAMS, at_once=1) as writers:
             writers.wait_until_ended(RECOVERY_SECONDS)
         wait_until_published(database, RECOVERY_SECONDS)
-        consumer.wait_for(_OTHERS, RECOVERY_SECONDS)
         let_it_look_below(database, relay)
         cost = cost_of_a_trickle(database, topic, _TRICKLE, relay, consumer)
         kept_back = newest_id(database) - horizon(database)
@@ -65,11 +66,11 @@ def test_a_writer_that_holds_its_event_back_holds_up_nobody(
         events = consumer.expect_ledger(database, RECOVERY_SECONDS)
 
     wait_until(lambda: horizon(database) >= newest_id(database), "the horizon catches up")
-    note(f"{_OTHERS} commits beside an open writer, then {cost}; {events} events, 0 lost")
+    note(f"{alone}; {_OTHERS} commits beside an open writer, then {cost}; {events} events, 0 lost")
     assert consumer.last_of(held[0].stream) == 3
     assert kept_back >= _OTHERS
     assert cost.buffers < _MOST_BUFFERS_BESIDE_A_WRITER
-    assert cost.seconds < _MOST_SECONDS
+    assert cost.seconds < _MOST_TIMES * alone.seconds + _NOISE_SECONDS
 
 
 @contextmanager
@@ -106,6 +107,7 @@ def test_a_transaction_that_adds_no_event_here_does_not_even_hold_up_the_horizon
     prepare_streams(database, _TRICKLE)
     relay = start_relay()
     wait_until(relay.ready, "the relay is ready")
+    alone = cost_of_a_trickle(database, topic, _TRICKLE, relay, consumer)
     with held_open(database, new_database()):
         with start_writers(events=_FEWER_OTHERS, streams=_STREAMS, at_once=1) as writers:
             writers.wait_until_ended(RECOVERY_SECONDS)
@@ -113,6 +115,6 @@ def test_a_transaction_that_adds_no_event_here_does_not_even_hold_up_the_horizon
         events = consumer.expect_ledger(database, RECOVERY_SECONDS)
         wait_until(lambda: horizon(database) >= newest_id(database), "the horizon is not held up")
 
-    note(f"{_FEWER_OTHERS} commits beside an open transaction, then {cost}; {events} events")
+    note(f"{alone}; {_FEWER_OTHERS} commits beside one open, then {cost}; {events} events")
     assert cost.buffers < _MOST_BUFFERS
-    assert cost.seconds < _MOST_SECONDS
+    assert cost.seconds < _MOST_TIMES * alone.seconds + _NOISE_SECONDS
