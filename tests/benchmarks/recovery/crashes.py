@@ -1,9 +1,9 @@
 """How long after a crash behind our back Kafka has it, beside a bare `docker events` in one run.
 
 All clocks run from just before the `docker kill`. The bare reader is the fastest way there is to
-learn of it, and knows nothing of when and how the run ended. The bare look is what tells that, a
-`docker inspect` as soon as the reader has the event: the engine answers it only when it is done with
-the container's end, and no service that tells `FinishedAt` can be faster.
+learn of it, and knows nothing of when and how the run ended. The bare look is what tells that: a
+`docker inspect` as soon as the reader has the event. The engine answers it only when it is done
+with the container's end, so no service that tells `FinishedAt` can be faster.
 """
 
 import subprocess

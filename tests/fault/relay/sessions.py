@@ -6,6 +6,7 @@ LEADER = "orchestrator-relay candidate %"
 WAKEUP = "orchestrator-relay wakeup"
 WATCHER = "orchestrator-relay watcher"
 WRITER = "fault suite writer"
+RELAY = "orchestrator-relay %"
 EVERYBODY = "%"
 
 _END = """
@@ -18,6 +19,10 @@ SELECT FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = %(name)s AND state = 'idle'
   AND query LIKE 'LISTEN %%'
 """
+_NUMBER = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE %(name)s
+"""
 _LEADER_PID = """
 SELECT pid FROM pg_locks
 WHERE locktype = 'advisory' AND granted
@@ -29,6 +34,14 @@ def end_sessions(database: str, name: str) -> int:
     """Terminate this database's sessions of that application name; return how many there were."""
     with psycopg.connect(database) as operator:
         row = operator.execute(_END, {"name": name}).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def number_of_sessions(database: str, name: str) -> int:
+    """Return how many sessions of that application name this database has."""
+    with psycopg.connect(database) as operator:
+        row = operator.execute(_NUMBER, {"name": name}).fetchone()
     assert row is not None
     return int(row[0])
 

@@ -79,6 +79,12 @@ class RelayUnderTest:
         user, system = int(fields[11]), int(fields[12])
         return (user + system) / os.sysconf("SC_CLK_TCK")
 
+    @property
+    def holds(self) -> tuple[int, int]:
+        """How many threads and how many open files it has."""
+        own = Path(f"/proc/{self._process.pid}")
+        return len(list((own / "task").iterdir())), len(list((own / "fd").iterdir()))
+
     def wait_for(
         self, event: str, *, after: int = 0, seconds: float = DEADLINE_SECONDS
     ) -> dict[str, Any]:
