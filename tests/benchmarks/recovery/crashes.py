@@ -58,13 +58,12 @@ def measure_crashes(behind: Behind, *, crashes: int, by_pass: int) -> Crashes:
             measured.look.append(looked - began)
             measured.faults += _faults(behind, container, event)
             _start(behind, container)
-        readers = behind.freeze_event_readers()
-        for _ in range(by_pass):
-            began = _kill(behind, container)
-            _, at = _next(consumer, container["id"], "container.stopped")
-            measured.by_pass.append(at - began)
-            _start(behind, container)
-        behind.thaw(readers)
+        with behind.frozen_event_readers():
+            for _ in range(by_pass):
+                began = _kill(behind, container)
+                _, at = _next(consumer, container["id"], "container.stopped")
+                measured.by_pass.append(at - began)
+                _start(behind, container)
     return measured
 
 

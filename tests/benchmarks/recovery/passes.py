@@ -69,7 +69,8 @@ def measure_passes(
             began = time.monotonic()
             report = passes.run(engine_id)
             cost.passes.append(time.monotonic() - began)
-            assert (report.found, report.drift.nominated) == (number, [])
+            drift = report.drift
+            assert (report.found, drift.nominated, len(drift.running)) == (number, [], number)
             cost.bare.append(_bare(docker_host))
     return costs
 
@@ -81,7 +82,7 @@ def _make(
     image: str,
     made: int,
 ) -> None:
-    """Make one more container that is stopped, and record it as such."""
+    """Make one more container that runs, and record it as such."""
     if made % _PER_IMAGE == 0:
         hostname = f"bench-{made}.example"
         installation.ready_image(hostname=hostname, maximum=_PER_IMAGE)
@@ -89,9 +90,14 @@ def _make(
     (container_id,) = installation.create(row["id"])
     container = installation.transactions.run(lambda uow: uow.containers.lock(container_id))
     docker_id = engine.create(_order(container, image))
+    engine.start(docker_id)
+    seen = engine.inspect(docker_id)
+    assert seen is not None
+    assert seen.running
     installation.execute(
-        "UPDATE containers SET status = 'stopped', desired = 'stopped', settled_generation = 1,"
-        f" next_attempt_at = NULL, engine_id = '{engine_id}', docker_id = '{docker_id}'"
+        "UPDATE containers SET status = 'running', settled_generation = generation,"
+        f" next_attempt_at = NULL, engine_id = '{engine_id}', docker_id = '{docker_id}',"
+        f" open_run_id = '{seen.run_id}', container_ip = '{seen.container_ip}'"
         f" WHERE id = {container_id}"
     )
 

@@ -3,6 +3,9 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,11 @@ from entrypoints.dev.private_engine import Engine
 from tests.e2e.running_service import RunningService
 
 Event = dict[str, Any]
+
+
+def moment(text: str) -> datetime:
+    """Read Docker's time as it is told: cut to microseconds."""
+    return datetime.fromisoformat(text)
 
 
 class Behind:
@@ -87,12 +95,18 @@ class Behind:
                 found.append(int(path.parent.name))
         return found
 
-    def freeze_event_readers(self) -> list[int]:
-        """Stop them, as a machine that swaps would; returns which."""
+    @contextmanager
+    def frozen_event_readers(self) -> Iterator[None]:
+        """Stop them meanwhile, as a machine that swaps would; afterwards they read on."""
         readers = self.event_readers()
-        for pid in readers:
-            os.kill(pid, signal.SIGSTOP)
-        return readers
+        assert readers
+        try:
+            for pid in readers:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in readers:
+                os.kill(pid, signal.SIGCONT)
 
     def clear(self) -> None:
         """Delete the image's containers."""
@@ -118,8 +132,3 @@ class Behind:
             check=False,
         )
         return found.returncode == 0
-
-    def thaw(self, readers: list[int]) -> None:
-        """Let them read on; nothing is to be told twice."""
-        for pid in readers:
-            os.kill(pid, signal.SIGCONT)

@@ -71,13 +71,14 @@ def test_a_hundred_concurrent_creates_make_exactly_as_many_as_the_limit_on_ports
         answer = httpx.post(f"{url}/api/containers/{image_id}?wait=120", timeout=180)
         return answer.status_code
 
-    with ThreadPoolExecutor(20) as pool:
+    with ThreadPoolExecutor(_CREATES) as pool:
         codes = Counter(pool.map(create, range(_CREATES)))
 
     rows = pair.service.rows("SELECT * FROM containers WHERE image_id = %s", image_id)
     told = pair.service.rows("SELECT type FROM events WHERE container_id IS NOT NULL")
     assert codes == {201: _LIMIT, 409: _CREATES - _LIMIT}
     assert [row["status"] for row in rows] == ["running"] * _LIMIT
+    assert len({row["external_port"] for row in rows}) == _LIMIT
     assert Counter(row["type"] for row in told) == {
         "container.created": _LIMIT,
         "container.started": _LIMIT,
