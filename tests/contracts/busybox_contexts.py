@@ -11,18 +11,27 @@ from entrypoints.dev.scratch_image import static_busybox
 SERVES = "exec httpd -f -p $PORT"
 
 
-def make_busybox_context(folder: Path, command: str = SERVES, *, run: str | None = None) -> Path:
+# A process 1 without a handler ignores SIGTERM: every stop would last its whole grace.
+_AT_ONCE = "SIGKILL"
+
+
+def make_busybox_context(
+    folder: Path, command: str = SERVES, *, run: str | None = None, stop_signal: str = _AT_ONCE
+) -> Path:
     """Fill `folder` with a context and return it.
 
     Args:
         command: what its container runs, for busybox's shell.
         run: a RUN step of the build, for the same shell.
+        stop_signal: what asks its container to end.
     """
     program = ["/bin/busybox", "sh", "-c", command]
-    return make_context(folder, program, run=run)
+    return make_context(folder, program, run=run, stop_signal=stop_signal)
 
 
-def make_context(folder: Path, program: list[str], *, run: str | None = None) -> Path:
+def make_context(
+    folder: Path, program: list[str], *, run: str | None = None, stop_signal: str = _AT_ONCE
+) -> Path:
     """Fill `folder` with a context whose container runs `program`."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy2(static_busybox(), folder / "busybox")
@@ -31,8 +40,7 @@ def make_context(folder: Path, program: list[str], *, run: str | None = None) ->
         "FROM scratch",
         "COPY busybox /bin/busybox",
         *step,
-        # A process 1 without a handler ignores SIGTERM: every stop would last its whole grace.
-        "STOPSIGNAL SIGKILL",
+        f"STOPSIGNAL {stop_signal}",
         f"CMD {json.dumps(program)}",
     ]
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
