@@ -29,11 +29,11 @@ from entrypoints.starting_server import StartingServer
 if TYPE_CHECKING:
     from entrypoints.composition.storage import Storage
 
-# A database that has just answered answers again; if not, it is asked anew.
-_CONNECT_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 0.5
 # libpq tells each address that a name has.
 _REASON_CHARACTERS = 300
+# Without the URL: it holds a password.
+_NO_CONNECTION = "DATABASE_URL: the database cannot be reached any more"
 _CERTIFICATES = ("ca.pem", "cert.pem", "key.pem")
 
 _INSTALLATION_ID = "SELECT installation_id::text FROM installation"
@@ -73,12 +73,12 @@ def open_storage(storage: Storage, settings: Settings, listener: socket.socket) 
             starting.detail = reason
 
         recorded_id = wait_for_database(settings.database_url, tell)
-    try:
-        storage.pool().open(wait=True, timeout=_CONNECT_SECONDS)
-    except PoolTimeout as exc:
-        storage.pool().close(timeout=1.0)
-        # Without the URL: it holds a password.
-        raise StartRefused("DATABASE_URL: the database cannot be reached any more") from exc
+        storage.pool().open()
+        while not _has_connection(storage):
+            # It went away again since it was looked at.
+            tell(_NO_CONNECTION)
+            log.warning("not ready", waits_for=_NO_CONNECTION)
+            recorded_id = wait_for_database(settings.database_url, tell)
     storage.installation_id.override(settings.installation_id or recorded_id)
 
 
@@ -98,6 +98,18 @@ def wait_for_database(database_url: str, tell: Callable[[str], None]) -> str:
             log.warning("not ready", waits_for=reason)
             told = reason
         time.sleep(_ASK_AGAIN_SECONDS)
+
+
+def _has_connection(storage: Storage) -> bool:
+    """Return whether the pool gives a connection within its usual wait.
+
+    Its own `wait` would not do: an attempt that it gave up is begun anew by the next caller alone.
+    """
+    try:
+        with storage.pool().connection():
+            return True
+    except PoolTimeout:
+        return False
 
 
 def _look(database_url: str) -> tuple[str, str | None]:

@@ -14,6 +14,7 @@ from application.errors import DatabaseUnavailable, EngineError
 
 CHECK_SECONDS = 5.0
 _QUARANTINE = "in quarantine: "
+_ANOTHER = "another engine answers at DOCKER_HOST"
 
 QUARANTINED = Gauge("worker_engine_quarantined", "1 while this worker's engine is in quarantine")
 
@@ -56,7 +57,7 @@ class EngineMonitor:
         self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-monitor", daemon=True)
         self._known_id: str | None = None
-        self._version = ""
+        self._versions: dict[str, str] = {}
         self._usable = False
         self._detail: str | None = "not asked yet"
 
@@ -99,38 +100,50 @@ class EngineMonitor:
     def _check(self) -> None:
         try:
             engine_id = self._engine.engine_id()
-            self._version = self._version or self._engine.version()
+            version = self._versions.get(engine_id) or self._engine.version()
         except EngineError as exc:
             self._note(usable=False, detail=str(exc))
-        else:
-            if self._known_id not in {None, engine_id}:
-                # Whatever is recorded belongs to the first one: an empty engine must not make
-                # everything look deleted.
-                self._note(usable=False, detail="another engine answers at DOCKER_HOST")
-                return
-            quarantine = self._register(engine_id)
-            QUARANTINED.set(quarantine is not None)
-            self._note(usable=quarantine is None, detail=_told(quarantine))
+            if self._known_id is not None:
+                self._heartbeat(self._known_id, out_of_reach=str(exc))
             return
-        if self._known_id is not None:
-            self._heartbeat(self._known_id, reachable=False)
+        self._versions[engine_id] = version
+        if self._known_id in {None, engine_id}:
+            quarantine = self._register(engine_id)
+            self._note(usable=quarantine is None, detail=_told(quarantine))
+        else:
+            quarantine = self._leave_alone(self._known_id, engine_id)
+        QUARANTINED.set(quarantine is not None)
 
     def _register(self, engine_id: str) -> str | None:
         """Tell the others that it is there; return why it is in quarantine, None if it is not."""
-        quarantine = self._heartbeat(engine_id, reachable=True)
+        quarantine = self._heartbeat(engine_id)
         if self._known_id is None:
             address = self._address
             self._registry.set_port_range(engine_id, address.first_port, address.last_port)
             self._known_id = engine_id
         return quarantine
 
-    def _heartbeat(self, engine_id: str, *, reachable: bool) -> str | None:
+    def _leave_alone(self, known_id: str, engine_id: str) -> str | None:
+        """Tell the others that another engine is there; return why it is in quarantine, if it is.
+
+        Whatever is recorded belongs to the known one: an empty engine must not make everything look
+        deleted.
+        """
+        if self._usable:
+            # At once: the database may be away.
+            self._note(usable=False, detail=_ANOTHER)
+        self._heartbeat(known_id, out_of_reach=_ANOTHER)
+        quarantine = self._heartbeat(engine_id)
+        self._note(usable=False, detail=_told(quarantine) or _ANOTHER)
+        return quarantine
+
+    def _heartbeat(self, engine_id: str, *, out_of_reach: str | None = None) -> str | None:
         return self._registry.heartbeat(
             engine_id,
             self._address.host,
-            self._version,
-            reachable=reachable,
-            detail=None if reachable else self._detail,
+            self._versions[engine_id],
+            reachable=out_of_reach is None,
+            detail=out_of_reach,
             address=self._address.engine,
         )
 

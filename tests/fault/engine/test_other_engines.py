@@ -14,6 +14,7 @@ from tests.conftest import GivenBroker
 from tests.e2e.audited import expect_agreement
 from tests.e2e.running_service import RunningService, running_service
 from tests.fault.lengths import TEST_SECONDS
+from tests.integration.http.raw_requests import wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.broker, pytest.mark.timeout(TEST_SECONDS)]
 
@@ -54,6 +55,7 @@ def test_an_empty_engine_at_the_same_address_is_in_quarantine_and_nothing_is_tol
     image_id = service.upload(archive(write_scratch_context(tmp_path / "hello")))
     (container,) = service.http.post(f"/api/containers/{image_id}?wait=60").json()
     assert container["status"] == "running"
+    (known_id,) = (row["engine_id"] for row in service.rows("SELECT engine_id FROM engines"))
 
     with Engine() as empty:
         if restarted:
@@ -61,7 +63,9 @@ def test_an_empty_engine_at_the_same_address_is_in_quarantine_and_nothing_is_tol
         _lead(address, empty)
         if restarted:
             service.worker.start(ready=False)
-        readiness = _unready(service)
+        _wait_for_quarantine(service)
+        engines = {row["engine_id"]: row for row in service.rows("SELECT * FROM engines")}
+        shown = {row["engine_id"]: row for row in service.http.get("/readyz").json()["engines"]}
         wish = service.http.post(f"/api/containers/{container['id']}/stop?wait=0").json()
         told = service.told(container["id"], 2)
         # It answers again, and what was wished meanwhile is carried out there.
@@ -74,14 +78,20 @@ def test_an_empty_engine_at_the_same_address_is_in_quarantine_and_nothing_is_tol
         )
         expect_agreement(service)
 
-    assert "engine" in str(readiness["needs"]["engine"])
     assert wish["status"] == "stopping"
     assert [event["event"] for event in told] == ["container.created", "container.started"]
-    if restarted:
-        (other,) = service.rows(
-            "SELECT quarantine_reason FROM engines WHERE quarantined_at IS NOT NULL"
+    known = engines.pop(known_id)
+    ((other_id, other),) = engines.items()
+    reason = f"at this address engine {known_id} held 1 container(s)"
+    assert (other["reachable"], other["quarantine_reason"]) == (True, reason)
+    assert shown[other_id]["quarantine"] == reason
+    assert known["quarantined_at"] is None
+    if not restarted:
+        # With its worker gone nobody tells of it any more, which shows after a while.
+        assert (known["reachable"], known["detail"]) == (
+            False,
+            "another engine answers at DOCKER_HOST",
         )
-        assert "held 1 container(s)" in other["quarantine_reason"]
 
 
 def _lead(address: Path, engine: Engine) -> None:
@@ -89,11 +99,12 @@ def _lead(address: Path, engine: Engine) -> None:
     address.symlink_to(engine.host.removeprefix("unix://"))
 
 
-def _unready(service: RunningService) -> dict[str, dict[str, str]]:
-    """Return what the worker says of itself, once it is not ready."""
-    while True:
-        answer = httpx.get(f"{service.worker.url}/readyz", timeout=30)
-        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            body: dict[str, dict[str, str]] = answer.json()
-            if body["needs"]["engine"] not in {None, "not asked yet"}:
-                return body
+def _wait_for_quarantine(service: RunningService) -> None:
+    """Return once it is recorded, and the worker says so in both its ways."""
+    service.wait_for("SELECT 1 FROM engines WHERE quarantined_at IS NOT NULL")
+    wait_until(lambda: "in quarantine: at this address" in _said(service, "/readyz"), "not ready")
+    wait_until(lambda: "worker_engine_quarantined 1.0" in _said(service, "/metrics"), "its gauge")
+
+
+def _said(service: RunningService, path: str) -> str:
+    return httpx.get(f"{service.worker.url}{path}", timeout=30).text

@@ -150,7 +150,10 @@ class Processes:
     def expect_alive(self) -> None:
         """Nothing may have ended that nobody killed."""
         for each in (self.api, *self._running):
-            assert each.process is None or each.process.alive, f"{each.name} ended by itself"
+            process = each.process
+            assert process is None or process.alive, (
+                f"{each.name} ended by itself, code {process.exit_code}:\n{_tail(each.log)}"
+            )
 
     # ---- moments ---------------------------------------------------------------------------
 
@@ -189,7 +192,7 @@ class Processes:
     def last_words(self) -> str:
         """The end of each log, for whoever reads of a failure."""
         logs = sorted(self._folder.glob("*.log"))
-        return "\n".join(f"{log.name}:\n{log.read_text(errors='replace')[-6000:]}" for log in logs)
+        return "\n".join(f"{log.name}:\n{_tail(log)}" for log in logs)
 
     # ---- detail ----------------------------------------------------------------------------
 
@@ -207,3 +210,7 @@ class Processes:
 
     def _steps(self) -> int:
         return int(self.rows(_PROGRESS)[0]["steps"])
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-6000:]

@@ -38,10 +38,6 @@ _EXAMPLE_SECONDS = 150
 
 pytestmark = [
     pytest.mark.timeout(300 + _EXAMPLE_SECONDS * _EXAMPLES),
-    # Not part of `make test` yet: once of several runs a worker of the fake engine ended by itself.
-    pytest.mark.skipif(
-        not (LONG or "FAULT_EXAMPLES" in os.environ), reason="in make fault-long, or FAULT_EXAMPLES"
-    ),
     *([pytest.mark.engine] if LONG else []),
 ]
 

@@ -7,6 +7,7 @@ acknowledging what they send.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 from typing import Self
@@ -21,6 +22,7 @@ class FreezingProxy:
     Args:
         port: where to listen; a free one if it is 0.
         accepting: listen at once; else from its entry, and until then connections are refused.
+        most: so many connections are passed on, and all further ones refused; None for no limit.
 
     Attributes:
         port: where it listens.
@@ -28,7 +30,14 @@ class FreezingProxy:
         unanswered: set once somebody has said something to the frozen server.
     """
 
-    def __init__(self, database_url: str, *, port: int = 0, accepting: bool = True) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        port: int = 0,
+        accepting: bool = True,
+        most: int | None = None,
+    ) -> None:
         with psycopg.connect(database_url) as connection:
             self._target = (connection.info.host, connection.info.port)
         self._listener = socket.socket()
@@ -37,6 +46,7 @@ class FreezingProxy:
         self.port = int(self._listener.getsockname()[1])
         if accepting:
             self._listener.listen()
+        self._most = most
         self._flowing = threading.Event()
         self._flowing.set()
         self._sockets: list[socket.socket] = []
@@ -67,8 +77,10 @@ class FreezingProxy:
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
-            while True:
+            for number in itertools.count(1):
                 client, _ = self._listener.accept()
+                if number == self._most:
+                    self._listener.close()
                 server = self._connect()
                 self._sockets += [client, server]
                 for source, sink in ((client, server), (server, client)):

@@ -20,6 +20,7 @@ from tests.integration.worker_process.conftest import WorkerSettings
 from tests.integration.worker_process.freezing_proxy import FreezingProxy
 
 NAMES = ("api", "worker")
+GONE_AGAIN = "DATABASE_URL: the database cannot be reached any more"
 NO_TABLES = "DATABASE_URL: the database has no tables yet: run the migrations first"
 
 
@@ -78,6 +79,26 @@ def test_a_database_that_comes_late_is_waited_for(
 
     assert waiting[0] == 503
     assert "DATABASE_URL: the database cannot be used: connection" in waiting[1]
+
+
+def test_a_database_that_goes_away_again_at_the_start_is_waited_for_until_it_is_back(
+    database: str, worker_settings: WorkerSettings, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+
+    # Whoever starts looks at the database over one connection, and works over others.
+    with FreezingProxy(database, most=1) as first:
+        process = ServiceProcess("worker", worker_settings(first.url), log)
+        process.start(ready=False)
+        wait_until(lambda: GONE_AGAIN in log.read_text(), "it looks again")
+        # For longer than the pool tries by itself.
+        wait_until(lambda: "reconnection attempt in pool" in log.read_text(), "it is long away")
+        wait_until(lambda: "refused" in _readiness(process)[1], "it tells what it waits for")
+    with FreezingProxy(database, port=first.port):
+        wait_until(lambda: _readiness(process)[0] == 200, "it is ready")
+        process.stop()
+
+    assert "Traceback" not in log.read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,9 +10,13 @@ from structlog.testing import capture_logs
 
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.postgres.engines import PostgresEngineRegistry
+from application.errors import DatabaseUnavailable
 from entrypoints.worker import engine_monitor
 from entrypoints.worker.engine_monitor import EngineAddress, EngineMonitor
+from tests.contracts.fake_docker import FakeDocker
 from tests.contracts.fake_engine import FakeContainerEngine
+
+ANOTHER = "another engine answers at DOCKER_HOST"
 
 
 class FakeRegistry:
@@ -21,11 +25,22 @@ class FakeRegistry:
     def __init__(self) -> None:
         self.trouble: Exception | None = None
         self.quarantine: str | None = None
+        self.engines: dict[str, tuple[str, bool, str | None]] = {}
 
-    def heartbeat(self, *_: object, **__: object) -> str | None:
+    def heartbeat(
+        self,
+        engine_id: str,
+        _: str,
+        version: str,
+        *,
+        reachable: bool,
+        detail: str | None,
+        **__: str,
+    ) -> str | None:
         if self.trouble is not None:
             raise self.trouble
-        return self.quarantine
+        self.engines[engine_id] = (version, reachable, detail)
+        return self.quarantine if reachable else None
 
     def set_port_range(self, *_: object) -> None:
         return
@@ -82,7 +97,41 @@ def test_another_engine_behind_the_same_address_is_left_alone(
     engine.another_engine()
 
     _until(lambda: monitor.engine_id is None)
-    assert monitor.detail == "another engine answers at DOCKER_HOST"
+    assert monitor.detail == ANOTHER
+
+
+def test_another_engine_is_told_as_it_is_and_the_known_one_as_out_of_reach(
+    monitor: EngineMonitor, engine: FakeContainerEngine, registry: FakeRegistry
+) -> None:
+    _until(lambda: monitor.engine_id)
+    known = engine.docker
+    known_id = known.engine_id
+
+    registry.quarantine = "at this address engine A held 1 container(s)"
+    engine.docker = FakeDocker()
+    _until(lambda: registry.engines.keys() > {known_id} and _gauge() == 1.0)
+    detail, told = monitor.detail, dict(registry.engines)
+    registry.quarantine = None
+    engine.docker = known
+    _until(lambda: monitor.engine_id == known_id)
+
+    assert detail == "in quarantine: at this address engine A held 1 container(s)"
+    assert told.pop(known_id)[1:] == (False, ANOTHER)
+    assert [each[1:] for each in told.values()] == [(True, None)]
+    assert registry.engines[known_id][1:] == (True, None)
+    assert _gauge() == 0.0
+
+
+def test_another_engine_is_left_alone_though_nobody_can_be_told(
+    monitor: EngineMonitor, engine: FakeContainerEngine, registry: FakeRegistry
+) -> None:
+    _until(lambda: monitor.engine_id)
+
+    registry.trouble = DatabaseUnavailable("the database is away")
+    engine.another_engine()
+
+    _until(lambda: monitor.engine_id is None)
+    assert monitor.detail == ANOTHER
 
 
 def test_an_engine_in_quarantine_is_left_alone_and_told_until_that_ends(
