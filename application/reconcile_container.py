@@ -18,7 +18,7 @@ from application.leased_engine import LeasedEngine
 from application.leases import Lease, Settlement, Work
 from application.observe_container import observe
 from application.ports import Clock, ContainerEngine
-from application.retries import NO_ATTEMPT, settlement_after
+from application.retries import NO_ATTEMPT, settlement_after, weighed
 from application.take_down_container import TakeDownContainer
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.container import Container
@@ -128,6 +128,7 @@ class ReconcileContainer:
             # Nothing is known, so nothing changes; the next pass looks again.
             outcomes.settle(Settlement.looked())
             return
+        error = weighed(error, claim.container.spec.engine_id, engine.engine_id)
         attempts = claim.lease.attempts
         ceiling = EXHAUSTED_ATTEMPTS if isinstance(error, EngineExhausted) else CREATE_ATTEMPTS
         hopeless = attempts >= ceiling and not isinstance(error, NO_ATTEMPT)

@@ -1,14 +1,23 @@
-"""When something that failed is tried again: jittered, doubling, bounded."""
+"""When something that failed is tried again, and whether it counts: jittered, doubling, bounded.
+
+A ceiling on attempts counts only what was tried while the engine answered. An engine that dies, or
+hangs, under a call is not known by the call's own end: that may be anything from a broken
+connection to a time limit. So it is asked afterwards whether it is there.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from application.errors import (
+    BuildFailed,
     EngineError,
     EngineExhausted,
     EngineInterrupted,
+    EngineTransient,
     EngineUnreachable,
+    OutcomeUnknown,
 )
 from application.leases import Settlement
 
@@ -21,6 +30,31 @@ EXHAUSTED_FIRST_SECONDS = 5.0
 
 # These say nothing of what was asked: nobody was there to do it.
 NO_ATTEMPT = (EngineUnreachable, EngineInterrupted)
+# So may these, in which a call ends whose engine went away meanwhile: a build's limit passes, too.
+_DOUBTFUL = (EngineTransient, OutcomeUnknown, BuildFailed)
+
+
+def weighed(error: EngineError, engine_id: str, ask: Callable[[], str]) -> EngineError:
+    """Return what an error is worth once the engine was asked whether it is there.
+
+    Args:
+        error: how a call of the engine ended.
+        engine_id: the engine that it was made to.
+        ask: asks for the id of the engine that answers now; may raise EngineError.
+
+    Returns:
+        The error itself if that engine answers, else one of NO_ATTEMPT.
+    """
+    if not isinstance(error, _DOUBTFUL):
+        return error
+    try:
+        if ask() == engine_id:
+            return error
+    except EngineInterrupted as exc:
+        return exc
+    except EngineError:
+        return EngineUnreachable("the engine does not answer")
+    return EngineUnreachable("another engine answers")
 
 
 def settlement_after(error: EngineError, attempts: int) -> Settlement:

@@ -23,7 +23,7 @@ from application.errors import (
 from application.leases import BuildQuota, Lease, Settlement
 from application.ports import Clock, ContainerEngine, ContextStore, DiskSpace
 from application.publish_tag import PublishTag
-from application.retries import NO_ATTEMPT, settlement_after
+from application.retries import NO_ATTEMPT, settlement_after, weighed
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build, BuildStatus
 from domain.image import Image
@@ -48,7 +48,8 @@ class RunBuild:
         note_setback: is told what the engine could not do, before it is decided what follows.
         quota: how many builds may be in hand, of this worker and of each user.
         timeout_seconds: of each attempt; after that it is ended and the build has failed,
-            BUILD_TIMEOUT_SECONDS. One that was cut short before takes nothing of it.
+            BUILD_TIMEOUT_SECONDS. One that was cut short before takes nothing of it, and one at
+            whose end the engine does not answer has not failed: it is handed back.
     """
 
     def __init__(
@@ -96,13 +97,18 @@ class RunBuild:
             self._publish_tag.act(lease, attempt.image, attempt.build)
         except BuildInterrupted:
             self._transactions.run(lambda uow: self._interrupted(uow, lease))
-        except EngineRefused as exc:
-            reason = str(exc)
-            self._transactions.run(lambda uow: self._fail(uow, lease, reason))
         except EngineError as exc:
-            error = exc
-            self._note_setback(lease, error)
-            self._transactions.run(lambda uow: self._postpone(uow, lease, error))
+            self._after(exc, lease, engine_id)
+
+    def _after(self, exc: EngineError, lease: Lease, engine_id: str) -> None:
+        """Record a failure, or see when it is tried again, once the engine was asked."""
+        error = weighed(exc, engine_id, self._engine.engine_id)
+        if isinstance(error, EngineRefused):
+            reason = str(error)
+            self._transactions.run(lambda uow: self._fail(uow, lease, reason))
+            return
+        self._note_setback(lease, exc)
+        self._transactions.run(lambda uow: self._postpone(uow, lease, error))
 
     def _build(self, lease: Lease, attempt: _Attempt, engine_id: str) -> _Attempt:
         order = self._order(attempt)

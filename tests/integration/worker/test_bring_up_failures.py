@@ -3,7 +3,14 @@
 import pytest
 
 from application.bring_up_container import PORTS_TRIED
-from application.errors import EngineExhausted, EngineUnreachable, NameConflict, OutcomeUnknown
+from application.errors import (
+    EngineError,
+    EngineExhausted,
+    EngineTransient,
+    EngineUnreachable,
+    NameConflict,
+    OutcomeUnknown,
+)
 from application.reconcile_container import CREATE_ATTEMPTS, EXHAUSTED_ATTEMPTS
 from tests.contracts.fake_docker import App
 from tests.integration.postgres.installation import FIRST_PORT
@@ -149,4 +156,22 @@ def test_an_unreachable_engine_is_never_given_up_on(worker: Worker) -> None:
     assert worker.status(container_id) == "creating"
     worker.come_due()
     worker.work()
+    assert worker.status(container_id) == "running"
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknown("cut off"), EngineTransient("broken pipe")])
+def test_a_call_at_whose_end_the_engine_is_away_costs_no_attempt(
+    worker: Worker, error: EngineError
+) -> None:
+    container_id = created(worker)
+    for _ in range(CREATE_ATTEMPTS + 2):
+        worker.engine.fail_next("create", error)
+        worker.engine.fail_next("engine_id", OutcomeUnknown("it hangs"))
+        worker.carry_out(worker.claim())
+        row = worker.installation.row("containers", container_id)
+        assert (row["attempts"], row["status"]) == (0, "creating")
+        worker.come_due()
+
+    worker.work()
+
     assert worker.status(container_id) == "running"

@@ -5,12 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from application.errors import (
+    BuildFailed,
     BuildInterrupted,
+    EngineError,
     EngineExhausted,
     EngineRefused,
     EngineTransient,
     EngineUnreachable,
     LeaseLost,
+    OutcomeUnknown,
 )
 from application.run_build import MAX_ATTEMPTS
 from tests.contracts.fake_engine import FakeContainerEngine
@@ -100,6 +103,46 @@ def test_a_build_that_never_ends_is_given_up_after_three_attempts(worker: Worker
         "given up after 3 attempts that did not end: the engine ended"
     )
     assert told(worker, image_id) == ["build_started", "build_failed"]
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (BuildFailed("the build took longer than 900 seconds"), OutcomeUnknown("it hangs")),
+        (BuildFailed("exit code: 137"), EngineUnreachable("nobody answers")),
+        (EngineTransient("transport is closing"), EngineUnreachable("nobody answers")),
+        (OutcomeUnknown("cut off"), EngineTransient("connection reset")),
+    ],
+)
+def test_an_attempt_at_whose_end_the_engine_is_away_never_counts(
+    worker: Worker, error: EngineError, answer: EngineError
+) -> None:
+    image_id = uploaded(worker)
+    for _ in range(MAX_ATTEMPTS + 1):
+        worker.engine.fail_next("build", error)
+        worker.engine.fail_next("engine_id", answer)
+        worker.builds.act(worker.claim_build(), worker.engine_id)
+        assert build(worker, image_id) == ("running", 0)
+        worker.come_due()
+
+    worker.work()
+
+    assert build(worker, image_id) == ("succeeded", 1)
+    assert told(worker, image_id) == ["build_started", "ready"]
+
+
+def test_an_attempt_at_whose_end_another_engine_answers_does_not_count(worker: Worker) -> None:
+    image_id = uploaded(worker)
+    lease, held = worker.claim_build(), worker.engine.hold_next("build", after=True)
+
+    with ThreadPoolExecutor(1) as pool:
+        attempt = pool.submit(worker.builds.act, lease, worker.engine_id)
+        assert held.reached.wait(30)
+        worker.engine.another_engine()
+        held.let_go.set()
+        attempt.result(30)
+
+    assert build(worker, image_id) == ("running", 0)
 
 
 def test_what_an_attempt_met_with_is_forgotten_once_another_one_succeeds(worker: Worker) -> None:

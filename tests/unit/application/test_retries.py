@@ -3,6 +3,7 @@
 import pytest
 
 from application.errors import (
+    BuildFailed,
     BuildInterrupted,
     EngineError,
     EngineExhausted,
@@ -13,7 +14,7 @@ from application.errors import (
     OutcomeUnknown,
     PortConflict,
 )
-from application.retries import settlement_after
+from application.retries import settlement_after, weighed
 
 # Jitter is by half to either side.
 LEAST, MOST = 0.5, 1.5
@@ -72,3 +73,43 @@ def test_those_who_failed_together_do_not_return_together() -> None:
     pauses = {settlement_after(EngineTransient("later"), 4).retry_in_seconds for _ in range(50)}
 
     assert len(pauses) > 25
+
+
+DOUBTFUL = [EngineTransient("broken pipe"), OutcomeUnknown("cut off"), BuildFailed("too long")]
+
+
+@pytest.mark.parametrize("error", DOUBTFUL)
+def test_an_error_of_an_engine_that_answers_is_what_it_was(error: EngineError) -> None:
+    assert weighed(error, "engine-1", lambda: "engine-1") is error
+
+
+@pytest.mark.parametrize("error", DOUBTFUL)
+@pytest.mark.parametrize(
+    "answer", [EngineUnreachable("nobody"), OutcomeUnknown("hangs"), EngineTransient("reset")]
+)
+def test_an_error_of_an_engine_that_does_not_answer_says_nothing_of_what_was_asked(
+    error: EngineError, answer: EngineError
+) -> None:
+    assert isinstance(weighed(error, "engine-1", lambda: _raise(answer)), EngineUnreachable)
+
+
+@pytest.mark.parametrize("error", DOUBTFUL)
+def test_nor_does_one_after_which_another_engine_answers(error: EngineError) -> None:
+    assert isinstance(weighed(error, "engine-1", lambda: "engine-2"), EngineUnreachable)
+
+
+def test_a_worker_that_ends_while_it_asks_hands_back_what_it_has() -> None:
+    answer = EngineInterrupted("this worker ends")
+
+    assert weighed(OutcomeUnknown("cut off"), "engine-1", lambda: _raise(answer)) is answer
+
+
+@pytest.mark.parametrize(
+    "error", [EngineExhausted("no room"), NameConflict("taken"), PortConflict("taken")]
+)
+def test_an_error_that_the_engine_told_itself_is_not_asked_about(error: EngineError) -> None:
+    assert weighed(error, "engine-1", lambda: _raise(AssertionError("it was asked"))) is error
+
+
+def _raise(error: Exception) -> str:
+    raise error
