@@ -61,11 +61,12 @@ class CliCall:
 
         Args:
             descriptors: file descriptors that it inherits.
-            environment: what is added to this process's own.
+            environment: what is added to its own.
         """
         started = self._process.command(command)
+        added = {**self._process.environment, **(environment or {})}
         with self._process.swept():
-            return str(run(started, pass_fds=descriptors, env=dict(environment or {})))
+            return str(run(started, pass_fds=descriptors, env=added))
 
     def answer_of_many(self, command: Sequence[str]) -> str:
         """As `answer`, for a call about many: of those that are gone by now nothing is told."""
@@ -96,7 +97,8 @@ class CliCall:
             self._hand_over(command, take)
 
     def _hand_over(self, command: Sequence[str], take: Callable[[str], None]) -> None:
-        lines = iter(stream_stdout_and_stderr(self._process.command(command, merged=True)))
+        started = self._process.command(command, merged=True)
+        lines = iter(stream_stdout_and_stderr(started, env=self._process.environment))
         try:
             for _, data in lines:
                 line = data.decode(errors="replace").rstrip("\n")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -38,13 +39,17 @@ exec "$@"\
 # Streams in one: in the order in which they were written.
 _MERGING_SCRIPT = f"{_SCRIPT} 2>&1"
 
+# What opens the database is no business of the client and its plugins.
+_SECRETS = ("DATABASE_URL", "PGPASSWORD")
+
 
 class WrappedProcess:
     """A process of the Docker CLI that is started once, with what `command` returns.
 
     Args:
         docker_host: where its engine is.
-        pid_file: where it writes its pid; a mark beside it lets one that has not begun not begin.
+        pid_file: where it writes its pid; a mark beside it lets one that has not begun not begin,
+            and a folder beside it holds what buildx writes.
         seconds: its time limit.
     """
 
@@ -52,6 +57,7 @@ class WrappedProcess:
         self._docker_host = docker_host
         self._pid_file = pid_file
         self._end_mark = pid_file.with_name(f"{pid_file.name}.end")
+        self._buildx = pid_file.with_name(f"{pid_file.name}.buildx")
         self._seconds = seconds
         self._lock = threading.Lock()
         self._over = False
@@ -73,6 +79,13 @@ class WrappedProcess:
         ]
         client = DockerClient(host=self._docker_host, client_call=wrapper)
         return [*(str(part) for part in client.client_config.docker_cmd), *command]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What is added to this process's own environment, or stands instead of it."""
+        # buildx writes a file for each build, and removes none: in a folder that all calls share
+        # they would fill the disk in the end.
+        return dict.fromkeys(_SECRETS, "") | {"BUILDX_CONFIG": str(self._buildx)}
 
     @contextlib.contextmanager
     def swept(self) -> Iterator[None]:
@@ -113,6 +126,7 @@ class WrappedProcess:
             self._over = True
             self._pid_file.unlink(missing_ok=True)
             self._end_mark.unlink(missing_ok=True)
+            shutil.rmtree(self._buildx, ignore_errors=True)
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         timer = threading.Timer(seconds, act)

@@ -1,4 +1,4 @@
-"""A build that is over, however it ended, runs nowhere: no client, plugin or step is left."""
+"""A build that is over, however it ended, runs nowhere: no client, plugin, step or file is left."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from application.errors import BuildFailed, BuildInterrupted, EngineError
 from tests.conftest import unavailable
+from tests.contracts.busybox_contexts import make_busybox_context
 from tests.contracts.subjects import Subject, real_subject, wait_until
 from tests.integration.docker.processes import (
     new_seconds,
@@ -49,6 +50,22 @@ def real(engine_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def seconds() -> str:
     """How long the step of this test's build sleeps: by it, its processes are found."""
     return new_seconds()
+
+
+def test_builds_leave_no_file_of_their_client(
+    real: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, context = tmp_path / "config", make_busybox_context(tmp_path / "context")
+    monkeypatch.setenv("DOCKER_CONFIG", str(config))
+
+    after_each = []
+    for _ in range(2):
+        real.engine.build(real.build_order(context))
+        written = [*config.rglob("*"), *(real.folder / "scratch").rglob("*")]
+        after_each.append([path.name for path in written if path.is_file()])
+
+    # What the client writes once is all there ever is.
+    assert after_each[0] == after_each[1]
 
 
 def test_a_build_that_was_interrupted(real: Subject, seconds: str) -> None:
