@@ -23,6 +23,7 @@ from application.errors import (
     PortConflict,
 )
 from application.leased_engine import LeasedEngine
+from application.observe_container import fetch_last_words
 from domain.container import Container
 from domain.container_status import ContainerStatus
 from domain.end_of_run import unwished_cause
@@ -178,6 +179,9 @@ class BringUpContainer:
         if seen is None:
             record_vanished(engine, outcomes, container)
             return None
+        if container.crash_count and container.lacks_last_words_of(seen):
+            # Whoever recorded the end died over it, and the next run's words follow these.
+            fetch_last_words(engine, outcomes, seen)
         try:
             engine.start(seen.docker_id)
         except PortConflict as exc:

@@ -35,6 +35,7 @@ class Known:
     Attributes:
         docker_id: None while it is created.
         missing: whether the last complete list lacked it already.
+        wordless_run_id: the run that ended by itself, if nobody asked yet what it wrote last.
     """
 
     id: int
@@ -44,6 +45,7 @@ class Known:
     open_run_id: UUID | None
     container_ip: str | None
     missing: bool
+    wordless_run_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ def _differs(row: Known, seen: Observation) -> bool:
     if row.status is _S.RUNNING:
         same = (row.open_run_id, row.container_ip) == (seen.run_id, seen.container_ip)
         return not seen.running or not same
+    if row.wordless_run_id is not None and row.wordless_run_id == seen.run_id:
+        return True
     return row.status in _AT_REST and seen.running
 
 

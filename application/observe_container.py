@@ -32,10 +32,17 @@ def observe(engine: LeasedEngine, outcomes: ContainerOutcomes, container: Contai
     elif container.status is ContainerStatus.RUNNING:
         outcomes.exited(seen)
         # Nobody is to learn of the end later because of them.
-        with contextlib.suppress(EngineError):
-            outcomes.last_words(seen, engine.last_words(seen.docker_id))
+        fetch_last_words(engine, outcomes, seen)
     else:
         outcomes.looked()
+        if container.lacks_last_words_of(seen):
+            fetch_last_words(engine, outcomes, seen)
+
+
+def fetch_last_words(engine: LeasedEngine, outcomes: ContainerOutcomes, seen: Observation) -> None:
+    """Add what it wrote last to an end that is recorded; the next look does, if this one cannot."""
+    with contextlib.suppress(EngineError):
+        outcomes.last_words(seen, engine.last_words(seen.docker_id))
 
 
 def _found_running(outcomes: ContainerOutcomes, container: Container, seen: Observation) -> None:

@@ -27,7 +27,8 @@ class ContainerRuns(ContainerState):
         """Its port answered, or it was seen running though it should not: a run has begun.
 
         Of a run that is open already and is the one seen, only another address is told; if Docker's
-        StartedAt differs, the open run ended unseen and is told as stopped first.
+        StartedAt differs, the open run ended unseen and is told as stopped first. A container in a
+        crash loop keeps showing how it ended last.
         """
         if self.status is ContainerStatus.RUNNING and seen.run_id == self.open_run_id:
             self._see_again(seen, now)
@@ -35,7 +36,7 @@ class ContainerRuns(ContainerState):
         first = self.status is ContainerStatus.CREATING
         previous = self._move(ContainerStatus.RUNNING)
         if self.open_run_id is not None:
-            self._tell_stopped(previous, Cause.RECONCILER, None, now)
+            self._end_unseen(previous, Cause.RECONCILER, now)
         caused = previous in {ContainerStatus.CREATING, ContainerStatus.STARTING}
         cause = (self.restart_cause or self.wish_cause) if caused else Cause.RECONCILER
         self.restart_at = self.restart_cause = None
@@ -44,7 +45,8 @@ class ContainerRuns(ContainerState):
         self.docker_id, self.container_ip = seen.docker_id, seen.container_ip
         self.open_run_id = self.last_run_id = seen.run_id
         self.started_at, self.last_seen_running_at = seen.started_at, now
-        self.finished_at = self.exit_code = self.oom_killed = self.last_log_lines = None
+        if not self.crash_count:
+            self._forget_end()
         if first:
             self._raise(ContainerEventType.CREATED, previous, cause, now, seen.started_at)
         self._raise(ContainerEventType.STARTED, previous, cause, now, seen.started_at)
@@ -131,7 +133,7 @@ class ContainerRuns(ContainerState):
         """
         teller = cause or self.wish_cause
         if self.open_run_id is not None:
-            self._tell_stopped(self.status, teller, None, now)
+            self._end_unseen(self.status, teller, now)
         previous = self._move(ContainerStatus.DELETED)
         self.restart_at = self.restart_cause = None
         if self.sequence:
@@ -165,8 +167,19 @@ class ContainerRuns(ContainerState):
         return self.wish_cause
 
     def _note_end(self, seen: Observation) -> None:
+        if self.open_run_id is not None:
+            # Not this run's: those of the one before, which a crash loop goes on showing.
+            self.last_log_lines = None
         self.finished_at, self.exit_code = seen.finished_at, seen.exit_code
         self.oom_killed = seen.oom_killed
+
+    def _end_unseen(self, previous: ContainerStatus, cause: Cause, now: datetime) -> None:
+        """Tell that the open run is over, of which nobody can know when and how."""
+        self._forget_end()
+        self._tell_stopped(previous, cause, None, now)
+
+    def _forget_end(self) -> None:
+        self.finished_at = self.exit_code = self.oom_killed = self.last_log_lines = None
 
     def _tell_stopped(
         self, previous: ContainerStatus, cause: Cause, finished_at: datetime | None, now: datetime

@@ -10,6 +10,10 @@ from domain.events import Cause, ContainerEvent, ContainerEventType, TimeSource
 if TYPE_CHECKING:
     from domain.container_state import ContainerState
 
+_ENDED = frozenset(
+    {ContainerEventType.STOPPED, ContainerEventType.FAILED, ContainerEventType.DELETED}
+)
+
 
 def snapshot(
     container: ContainerState,
@@ -23,10 +27,12 @@ def snapshot(
 ) -> ContainerEvent:
     """Return the event that the container, as it is now, raises.
 
-    A failed start was never told as a run, so it bears no run's id.
+    A failed start was never told as a run, so it bears no run's id. How a run ended is told of its
+    end and of what follows that, not of the next run's begin.
     """
     spec = container.spec
     untold = type_ is ContainerEventType.FAILED
+    ended = type_ in _ENDED
     return ContainerEvent(
         type=type_,
         sequence=container.sequence,
@@ -43,8 +49,8 @@ def snapshot(
         status=container.status,
         cause=cause,
         run_id=None if untold else container.last_run_id,
-        exit_code=container.exit_code,
-        oom_killed=container.oom_killed,
+        exit_code=container.exit_code if ended else None,
+        oom_killed=container.oom_killed if ended else None,
         host=spec.host,
         cpu_limit=spec.cpu_limit,
         memory_limit=spec.memory_limit,

@@ -14,6 +14,7 @@ from domain.container_snapshot import snapshot
 from domain.container_spec import ContainerSpec
 from domain.container_status import TRANSITIONS, ContainerStatus, Desired
 from domain.events import Cause, ContainerEvent, ContainerEventType, TimeSource
+from domain.observation import Observation
 from domain.transitions import guard
 from domain.wish import Wish
 
@@ -26,6 +27,9 @@ class ContainerState:
         created_by: who wished it in the first place: a user, or min_instances.
         open_run_id: the run that was told as started and not yet as stopped.
         crash_count: ends of runs in a row that the restart policy answered.
+        exit_code: of the last run that ended, as are `finished_at`, `oom_killed` and
+            `last_log_lines`; while it runs they are None unless it is in a crash loop.
+        last_log_lines: what that run wrote last; None if nobody has asked for it yet.
         restart_at: when the policy starts it again; None when it does not, or not any more.
         restart_cause: why the start that is planned or under way was not wished by anybody.
     """
@@ -70,6 +74,12 @@ class ContainerState:
         if self.finished_at is None or self.started_at is None:
             return None
         return self.finished_at - self.started_at
+
+    def lacks_last_words_of(self, seen: Observation) -> bool:
+        """Whether it ended by itself in the run that was seen, and nobody asked what it wrote."""
+        by_itself = self.status in {ContainerStatus.EXITED, ContainerStatus.STARTING}
+        of_last_run = not seen.running and seen.run_id == self.last_run_id
+        return by_itself and of_last_run and self.last_log_lines is None
 
     def _wish(self, desired: Desired, wish: Wish) -> None:
         self.desired, self.wish_cause = desired, wish.cause

@@ -18,7 +18,9 @@ RETURNING engine_id
 """
 
 _KNOWN = """
-SELECT id, uid, docker_id, status, open_run_id, container_ip, missing_since IS NOT NULL AS missing
+SELECT id, uid, docker_id, status, open_run_id, container_ip, missing_since IS NOT NULL AS missing,
+       CASE WHEN status = 'exited' AND last_log_lines IS NULL THEN last_run_id END
+           AS wordless_run_id
 FROM containers
 WHERE engine_id = %(engine_id)s AND status NOT IN ('failed', 'deleted')
 ORDER BY id

@@ -55,7 +55,8 @@ _USED_SLOTS = "SELECT slot FROM containers WHERE image_id = %(image_id)s AND slo
 
 _NOTE_LAST_WORDS = """
 UPDATE containers SET last_log_lines = %(logs)s
-WHERE id = %(id)s AND status = 'exited' AND last_run_id = %(run_id)s
+WHERE id = %(id)s AND status IN ('exited', 'starting') AND last_run_id = %(run_id)s
+  AND last_log_lines IS NULL
 """
 
 _IS_MISSING = """

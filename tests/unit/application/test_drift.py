@@ -68,6 +68,14 @@ def test_what_differs_is_nominated(status: ContainerStatus, seen: Observation) -
     assert (drift.nominated, drift.missing, drift.running) == ([1], [], [])
 
 
+def test_an_end_whose_last_words_are_not_known_is_nominated_while_docker_has_them() -> None:
+    row = replace(known(1, S.EXITED), wordless_run_id=ended(1).run_id)
+    later = replace(ended(1), started_at=seen_running(99).started_at)
+
+    assert drift_between([row], [ended(1)]).nominated == [1]
+    assert drift_between([row], [later]).nominated == []
+
+
 @pytest.mark.parametrize("status", [S.CREATING, S.STARTING, S.STOPPING, S.DELETING])
 @pytest.mark.parametrize("seen", [running(1), ended(1)])
 def test_a_step_under_way_is_not_interfered_with(
