@@ -97,6 +97,11 @@ REAL_OPERATIONS: Mapping[str, RealOperation] = {
     "keep-instances": RealOperation(before.own_image, lead_up=before.want_one),
     "replace": RealOperation(before.kept, request=_ask("delete")),
     "image-delete": RealOperation(before.own_image, request=_ask_image("DELETE", "?wait=0")),
+    "delete-building": RealOperation(
+        lead_up=before.upload_slow,
+        request=_ask_image("DELETE", "?wait=0"),
+        begun=before.builds_by_now,
+    ),
     "force-delete": RealOperation(
         before.own_running, request=_ask_image("DELETE", "?force=true&wait=0")
     ),
