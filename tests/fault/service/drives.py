@@ -37,6 +37,10 @@ def drive(driven: Driven, worker: Worker, docker: FakeDocker, request: Callable[
     if driven is Driven.RUNNING_BUILD:
         _drive_running_build(worker, docker, request)
         return
+    if driven is Driven.DELETED_BUILD:
+        _drive_running_build(worker, docker, request)
+        _drive_removals(worker, docker)
+        return
     request()
     _DRIVES[driven](worker, docker)
 

@@ -50,6 +50,7 @@ READY = Told("ready", _BUILT)
 REBUILT = Told("ready", _BUILT * 2)
 CANCELLED = Told("build_cancelled", ("build_started", "build_cancelled"))
 REMOVED = Told("deleted", (*_BUILT, "deleted"))
+REMOVED_UNBUILT = Told("deleted", ("build_started", "build_cancelled", "deleted"))
 
 RUNS = Told("running", _RAN)
 STOPPED = Told("stopped", (*_RAN, "stopped"))

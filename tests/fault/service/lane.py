@@ -28,11 +28,13 @@ class Recovery:
         died: whether anybody came by the place; else it was killed when all was done.
         seconds: from the restart of the worker to agreement.
         left: what is left on the volume for a sweep.
+        waited_for: what came last.
     """
 
     died: bool
     seconds: float
     left: Sequence[str]
+    waited_for: str
 
 
 class Lane:
@@ -65,7 +67,8 @@ class Lane:
             with self._at_work(real):
                 self._let_the_api_die(real, turn)
                 return self._recover(real, end, died=True)
-        died = self._let_the_worker_die(real, turn.armed_since(places, "kill"), operation)
+        armed = turn.armed_since(places, "kill", real.apart)
+        died = self._let_the_worker_die(real, armed, operation)
         return self._recover(real, end, died=died)
 
     @contextlib.contextmanager
@@ -95,7 +98,7 @@ class Lane:
             real.request(stage, stage.http)
         # A command ends by itself.
         return self._service.dies(
-            process, lambda: real.command == "worker" and self._has_ended(real, operation.done)
+            process, lambda: real.command == "worker" and not self._missing(real, operation.done)
         )
 
     def _wait_until_begun(self, real: RealOperation, alive: Callable[[], bool]) -> None:
@@ -104,16 +107,21 @@ class Lane:
         wait_until(lambda: begun(self._stage) or not alive(), _BEGUN_SECONDS)
 
     def _recover(self, real: RealOperation, end: End, *, died: bool) -> Recovery:
-        began = time.monotonic()
+        began, waited_for = time.monotonic(), ["the worker"]
+
+        def is_over() -> bool:
+            if missing := self._missing(real, end):
+                waited_for.append(missing)
+            return not missing
+
         with self._restarted():
             with contextlib.suppress(AssertionError):
-                wait_until(lambda: self._has_ended(real, end), _RECOVERED_SECONDS)
+                wait_until(is_over, _RECOVERED_SECONDS)
             seconds = time.monotonic() - began
-            found = self._service.agreement()
+            missing, found = self._missing(real, end), self._service.agreement()
+            assert not missing, missing
             assert not found.differences, found.differences
-            assert self._stage.end() == end, f"{self._stage.end()} instead of {end}"
-            assert real.is_over(self._stage), "it is not over"
-        return Recovery(died, seconds, found.left)
+        return Recovery(died, seconds, found.left, waited_for[-1])
 
     @contextlib.contextmanager
     def _restarted(self) -> Iterator[None]:
@@ -124,6 +132,11 @@ class Lane:
         with self._service.worker():
             yield
 
-    def _has_ended(self, real: RealOperation, end: End) -> bool:
-        stage = self._stage
-        return stage.end() == end and real.is_over(stage) and self._service.agrees()
+    def _missing(self, real: RealOperation, end: End) -> str:
+        """Return what is still missing to an end; nothing if it has come."""
+        stage, now = self._stage, self._stage.end()
+        if now != end:
+            return f"{now} instead of {end}"
+        if left := real.waits_for(stage):
+            return f"left over: {', '.join(left)}"
+        return self._service.disagreement()

@@ -21,6 +21,7 @@ class Matrix:
         self._operations = operations
         self._seconds: dict[str, dict[str, list[float]]] = {}
         self._left: set[str] = set()
+        self._unreached: list[str] = []
 
     def note(self, operation: str, place: str, seconds: float, left: Sequence[str] = ()) -> None:
         """Note one kill: the seconds that it cost, the files that it left."""
@@ -28,6 +29,13 @@ class Matrix:
         if left:
             kinds = sorted({"a context" if "/" in path else "an upload" for path in left})
             self._left.add(f"{operation} at {place}: {', '.join(kinds)}")
+
+    def note_unreached(self, operation: str, place: str) -> None:
+        """Note that nobody came by a place, so that nobody was killed there."""
+        self._unreached.append(f"{operation} at {place}")
+
+    def kills(self) -> int:
+        return len(list(self._all()))
 
     def slowest(self) -> float:
         return max(self._all(), default=0.0)
@@ -40,7 +48,9 @@ class Matrix:
         tried = [name for name in self._operations if list(self._of(name))]
         for first in range(0, len(tried), _COLUMNS):
             yield from self._table(tried[first : first + _COLUMNS])
-        yield f"{len(list(self._all()))} kills, seconds to recover: {_cell(list(self._all()))}"
+        yield f"{self.kills()} kills, seconds to recover: {_cell(list(self._all()))}"
+        yield f"{len(self._unreached)} places that nobody came by"
+        yield from (f"not reached: {each}" for each in sorted(self._unreached))
         yield from (f"left for the sweep: {left}" for left in sorted(self._left))
 
     def _table(self, operations: Sequence[str]) -> Iterator[str]:

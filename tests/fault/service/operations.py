@@ -29,6 +29,7 @@ from tests.fault.service.ends import (
     READY,
     REBUILT,
     REMOVED,
+    REMOVED_UNBUILT,
     RUNS,
     RUNS_AGAIN,
     STOPPED,
@@ -44,6 +45,7 @@ class Driven(Enum):
     NOTHING = "nothing"
     BUILDS = "builds"
     RUNNING_BUILD = "a build that runs when the request comes"
+    DELETED_BUILD = "the same, and removals of images"
     CONTAINERS = "containers"
     INSTANCES = "containers and min_instances"
     REMOVALS = "containers and removals of images"
@@ -118,7 +120,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "rebuild": Operation(
         UseCase.REBUILD, preparations.image_of_a_running_one, requests.rebuild, Driven.BUILDS,
         done=End(REBUILT, (RUNS,)), unasked=End(READY, (RUNS,)),
-        composed=True,
     ),
     "cancel": Operation(
         UseCase.CANCEL, preparations.uploaded, requests.cancel, Driven.BUILDS,
@@ -166,6 +167,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "image-delete": Operation(
         UseCase.DELETE_IMAGE, preparations.ready_image, requests.delete_image, Driven.REMOVALS,
         done=End(REMOVED), unasked=End(READY),
+    ),
+    "delete-building": Operation(
+        UseCase.DELETE_IMAGE, preparations.uploaded, requests.delete_image, Driven.DELETED_BUILD,
+        done=End(REMOVED_UNBUILT), unasked=End(READY),
+        composed=True,
     ),
     "force-delete": Operation(
         UseCase.DELETE_IMAGE, preparations.image_of_a_running_one, requests.force_delete,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -22,8 +22,8 @@ def _ask_nothing(stage: Stage, http: httpx.Client) -> None:
     pass
 
 
-def _is_over(stage: Stage) -> bool:
-    return True
+def _nothing_more(stage: Stage) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class RealOperation:
         request: asks an api for it.
         command: what is let die, unless it is the api.
         begun: when the request is made, of a worker that is at work; None: before there is one.
-        is_over: whether that has come to its end which nothing tells of.
+        waits_for: what has yet to come to its end that nothing tells of.
+        apart: places that follow from none of the changes that precede them in one thread.
     """
 
     prepare: Callable[[Stage], object] = _nothing
@@ -44,7 +45,8 @@ class RealOperation:
     request: Request = _ask_nothing
     command: str = "worker"
     begun: Callable[[Stage], bool] | None = None
-    is_over: Callable[[Stage], bool] = _is_over
+    waits_for: Callable[[Stage], Sequence[str]] = _nothing_more
+    apart: frozenset[str] = frozenset()
 
 
 # ---- requests ------------------------------------------------------------------------------
@@ -80,6 +82,13 @@ _PATCH = {
 }
 _CANCEL = _ask_image("POST", "/cancel?wait=0")
 
+
+def _sides(what: str) -> frozenset[str]:
+    """The places before and after it."""
+    place, _, call = what.partition(".")
+    return frozenset({f"{place}.before-{call}", f"{place}.after-{call}"})
+
+
 REAL_OPERATIONS: Mapping[str, RealOperation] = {
     "upload": RealOperation(request=_ask_upload),
     "build": RealOperation(lead_up=before.upload),
@@ -95,12 +104,29 @@ REAL_OPERATIONS: Mapping[str, RealOperation] = {
     "delete": RealOperation(before.running, request=_ask("delete")),
     "crash": RealOperation(before.running, lead_up=before.kill),
     "keep-instances": RealOperation(before.own_image, lead_up=before.want_one),
-    "replace": RealOperation(before.kept, request=_ask("delete")),
+    # The instance is replaced as soon as its end is wished, not when it has come.
+    "replace": RealOperation(before.kept, request=_ask("delete"), apart=_sides("engine.create")),
     "image-delete": RealOperation(before.own_image, request=_ask_image("DELETE", "?wait=0")),
+    "delete-building": RealOperation(
+        lead_up=before.upload_slow,
+        request=_ask_image("DELETE", "?wait=0"),
+        begun=before.builds_by_now,
+    ),
     "force-delete": RealOperation(
         before.own_running, request=_ask_image("DELETE", "?force=true&wait=0")
     ),
-    "pass": RealOperation(before.running, lead_up=before.meddle),
-    "sweep": RealOperation(before.rebuilt, lead_up=before.litter, is_over=before.is_swept),
+    # What a pass nominates is claimed while it removes strangers.
+    "pass": RealOperation(
+        before.running,
+        lead_up=before.meddle,
+        apart=_sides("engine.inspect") | _sides("reconcile.commit"),
+    ),
+    # In whatever order the engine lists them.
+    "sweep": RealOperation(
+        before.rebuilt,
+        lead_up=before.litter,
+        waits_for=before.unswept,
+        apart=_sides("engine.remove-image") | _sides("engine.remove-tag"),
+    ),
     "audit": RealOperation(before.running, command="audit"),
 }

@@ -93,6 +93,8 @@ def litter(stage: Stage) -> None:
     """Leave a tag, an image and files that nobody needs, and let their grace pass."""
     service, (first, second) = stage.service, _builds(stage)
     service.engine.docker("tag", second["docker_image_id"], _tag(stage, first["id"]))
+    # The first build's own may be swept by now: it has had no tag but that one for long.
+    service.engine.import_untagged(stage.image_id, first["id"])
     left_at = time.monotonic()
     for path in _litter_paths(stage):
         path.mkdir(parents=True)
@@ -100,14 +102,16 @@ def litter(stage: Stage) -> None:
     wait_until(lambda: time.monotonic() - left_at > _GRACE_SECONDS, 2 * _GRACE_SECONDS)
 
 
-def is_swept(stage: Stage) -> bool:
-    if any(path.exists() for path in _litter_paths(stage)):
-        return False
-    first, _ = _builds(stage)
-    images = stage.service.engine.docker("image", "ls", "--all", "--quiet", "--no-trunc").split()
-    tag = _tag(stage, first["id"])
-    left = stage.service.engine.docker("image", "ls", "--quiet", "--filter", f"reference={tag}")
-    return not left and first["docker_image_id"] not in images
+def unswept(stage: Stage) -> list[str]:
+    """Return what is left of that, a line each."""
+    docker, (first, _) = stage.service.engine.docker, _builds(stage)
+    tag = docker("image", "ls", "--quiet", "--filter", f"reference={_tag(stage, first['id'])}")
+    untagged = stage.service.engine.untagged()
+    return [
+        *(f"file {path.name}" for path in _litter_paths(stage) if path.exists()),
+        *(f"tag of {each}" for each in tag.split()),
+        *(f"untagged {each}" for each in untagged),
+    ]
 
 
 def _litter_paths(stage: Stage) -> list[Path]:

@@ -165,9 +165,11 @@ class RealService:
         rows = self.rows(f"SELECT type FROM events WHERE stream = '{stream}' ORDER BY sequence")
         return [str(row["type"]).partition(".")[2] for row in rows]
 
-    def agrees(self) -> bool:
-        """Whether all is at rest, and an audit finds nothing but what a sweep removes."""
-        return self._audit.is_at_rest() and not self._audit.agreement().differences
+    def disagreement(self) -> str:
+        """Return what is not at rest, or an audit finds beside what a sweep removes."""
+        if not self._audit.is_at_rest():
+            return "it is not at rest"
+        return "; ".join(self._audit.agreement().differences)
 
     def agreement(self) -> Agreement:
         return self._audit.agreement()
@@ -175,7 +177,7 @@ class RealService:
     def wait_until_agreed(self, seconds: float = SETTLED_SECONDS) -> None:
         """Wait for what the engine alone knows of, too."""
         with contextlib.suppress(AssertionError):
-            wait_until(self.agrees, seconds)
+            wait_until(lambda: not self.disagreement(), seconds)
         found = self.agreement()
         assert not found.differences, found.differences
 

@@ -13,6 +13,7 @@ from tests.fault.conftest import Note
 from tests.fault.service.ground import Ground
 from tests.fault.service.matrix import Matrix
 from tests.fault.service.operations import OPERATIONS
+from tests.fault.service.passed import PASSED
 
 # Who is silent is missed after 4 s, and then a pass may be awaited, 15 s.
 BOUND_SECONDS = 30.0
@@ -42,6 +43,13 @@ def test_killed_at_any_place_everything_agrees_again(
             matrix.note(operation, turn.place, max(seconds - undisturbed.seconds, 0.0), left)
 
     assert not failed, "\n".join(failed)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_passes_the_places_that_it_is_known_to_pass(
+    operation: str, ground: Ground
+) -> None:
+    assert set(ground.undisturbed(operation).places) == PASSED[operation]
 
 
 def test_every_failpoint_that_is_declared_is_passed_by_an_operation(ground: Ground) -> None:

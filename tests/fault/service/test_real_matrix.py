@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
@@ -36,6 +36,10 @@ BOUND_SECONDS = 60.0
 _LANES = 4
 _FIRST_PORT = 24200
 _PORTS = 200
+# What is in nobody's power to make a real worker pass, each with its reason: (operation, place).
+UNREACHED: Mapping[tuple[str, str], str] = {}
+# Printed with what it waited for: none should take as long.
+_SLOW_SECONDS = 30.0
 _FAILURES = (AssertionError, httpx.HTTPError, ServerStartError, subprocess.SubprocessError)
 
 
@@ -65,7 +69,7 @@ def lanes(
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_at_any_place_of_the_real_thing_everything_agrees_again(
-    name: str, ground: Ground, lanes: Sequence[Lane], matrix: Matrix
+    name: str, ground: Ground, lanes: Sequence[Lane], matrix: Matrix, note: Note
 ) -> None:
     places = ground.undisturbed(name).places
     failed: list[str] = []
@@ -79,8 +83,14 @@ def test_killed_at_any_place_of_the_real_thing_everything_agrees_again(
         except _FAILURES as error:
             failed.append(f"{turn}: {error}")
             return
-        place = turn.place if recovery.died else "when all was done"
-        matrix.note(name, place, recovery.seconds, recovery.left)
+        if recovery.seconds > _SLOW_SECONDS:
+            note(f"{turn}: {recovery.seconds:.1f} s, at last for {recovery.waited_for}")
+        if recovery.died:
+            matrix.note(name, turn.place, recovery.seconds, recovery.left)
+            return
+        matrix.note_unreached(name, turn.place)
+        if (name, turn.place) not in UNREACHED:
+            failed.append(f"{turn}: nobody came by it")
 
     def go(lane: Lane) -> None:
         with contextlib.suppress(Empty):
@@ -96,4 +106,5 @@ def test_killed_at_any_place_of_the_real_thing_everything_agrees_again(
 def test_every_recovery_of_the_real_thing_is_in_time(matrix: Matrix, note: Note) -> None:
     note(matrix.text())
 
-    assert 0.0 < matrix.slowest() <= BOUND_SECONDS
+    assert matrix.kills() > 0
+    assert matrix.slowest() <= BOUND_SECONDS

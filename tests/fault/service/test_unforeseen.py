@@ -12,8 +12,12 @@ from tests.fault.service.ground import Ground
 from tests.fault.service.operations import OPERATIONS
 from tests.fault.service.turns import Turn
 
-# Between two places that are told apart by nothing but the transaction that covers the next call.
+# Left to the long run. The worker catches what nobody foresaw in one place, wherever it was raised,
+# and hands the lease back: what is recorded and on the engine then is what a kill at the same turn
+# leaves, and the kill matrix has every turn of these. What is new is tried at the calls.
 _ALIKE = ("reconcile.", "build.", "remove-image.")
+# So are composed operations: the steps that they are made of make the calls, under the same leases,
+# in other operations, too. A pass, a sweep or an audit is given up, as if it died.
 _TRIED = [name for name, operation in OPERATIONS.items() if LONG or not operation.composed]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from adapters.failpoints.names import ENGINE, EngineCall, after, before
@@ -44,12 +44,15 @@ class Turn:
         """Return what lets something happen then, for ORCHESTRATOR_FAILPOINTS."""
         return f"{self.place}={action}@{self.number}"
 
-    def armed_since(self, places: Sequence[str], action: str) -> str:
+    def armed_since(self, places: Sequence[str], action: str, apart: Collection[str] = ()) -> str:
         """Return the same for a worker that does other things, too: counted from its last change.
 
         Args:
             places: all that the operation passes, in order.
+            apart: those that a worker of several threads passes at any time, whatever is changed.
         """
+        if self.place in apart:
+            return self.armed(action)
         passed = places[: self.index]
         changes = [at for at, place in enumerate(passed) if place in _CHANGES]
         if not changes:
