@@ -25,6 +25,8 @@ class ArchiveLimits:
         path_bytes: of one path, or the target of one link, in UTF-8. Linux ends at 4,096 for the
             path as a whole, macOS at 1,024.
         path_depth: components of one path.
+        zip_record_bytes: of one record of a zip's directory, name included, on average of as many
+            as there may be: the directory is held in memory. Source trees have 100 to 250.
         name_bytes: of one component in UTF-8; NAME_MAX of Linux's file systems.
         xz_memory_bytes: what xz may allocate for its dictionary; `xz -9` needs 65 MiB.
     """
@@ -35,6 +37,7 @@ class ArchiveLimits:
     ratio_floor_bytes: int = 64 * MIB
     path_bytes: int = 1024
     path_depth: int = 64
+    zip_record_bytes: int = 512
     name_bytes: int = 255
     xz_memory_bytes: int = 80 * MIB
 

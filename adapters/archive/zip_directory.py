@@ -1,7 +1,8 @@
 """The central directory of a zip: the one account of its entries that we trust.
 
-It is read record by record, after its count was held against the limit, whereas `zipfile` reads
-all of it into memory at once. Names and sizes in the local headers are never used, only compared.
+It is read record by record, after its count and its size were held against the limits, whereas
+`zipfile` reads all of it into memory at once. Names and sizes in the local headers are never used,
+only compared.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def locate_directory(file: BinaryIO, limits: ArchiveLimits) -> ZipDirectory:
     """Find the central directory from the end of the file.
 
     Raises:
-        InvalidArchive: if there is none, it spans several disks, or it has too many records.
+        InvalidArchive: if there is none, it spans several disks, or it has too many records or
+            too long ones.
     """
     size = file.seek(0, os.SEEK_END)
     tail_offset = max(0, size - END.size - MAX_COMMENT_BYTES)
@@ -96,14 +98,18 @@ def locate_directory(file: BinaryIO, limits: ArchiveLimits) -> ZipDirectory:
         raise InvalidArchive(f"the archive has more than {limits.entries} entries")
     if offset + length > end:
         raise InvalidArchive("the zip's central directory lies outside of the file")
+    if length > (most := limits.entries * limits.zip_record_bytes):
+        raise InvalidArchive(f"the zip's central directory is larger than {most} bytes")
     return ZipDirectory(count, length, offset)
 
 
-def directory_records(file: BinaryIO, directory: ZipDirectory) -> Iterator[ZipRecord]:
+def directory_records(
+    file: BinaryIO, directory: ZipDirectory, limits: ArchiveLimits
+) -> Iterator[ZipRecord]:
     """Yield the records of the central directory in its order.
 
     Raises:
-        InvalidArchive: if they are malformed or do not fill it.
+        InvalidArchive: if they are malformed or do not fill it, or a name is too long to be read.
     """
     file.seek(directory.offset)
     left = directory.size
@@ -116,6 +122,10 @@ def directory_records(file: BinaryIO, directory: ZipDirectory) -> Iterator[ZipRe
         left -= RECORD.size + name_size + extra_size + comment_size
         if left < 0 or disk not in {0, FULL_16}:
             raise InvalidArchive("the zip's central directory is broken")
+        if name_size > limits.path_bytes:
+            raise InvalidArchive(
+                f"the zip has an entry with a name longer than {limits.path_bytes} bytes"
+            )
         name, extra = file.read(name_size), file.read(extra_size)
         file.seek(comment_size, os.SEEK_CUR)
         yield _record(fields, name, extra)

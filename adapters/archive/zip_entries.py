@@ -48,7 +48,7 @@ def zip_entries(file: BinaryIO, budget: Budget, limits: ArchiveLimits) -> Iterat
             anything but files, folders and symbolic links.
     """
     directory = locate_directory(file, limits)
-    records = sorted(directory_records(file, directory), key=attrgetter("offset"))
+    records = sorted(directory_records(file, directory, limits), key=attrgetter("offset"))
     free_from = 0
     for record in records:
         name = _name(record)

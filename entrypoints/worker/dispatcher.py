@@ -154,7 +154,7 @@ class Dispatcher:
     def _carry_out(self, job: Job, step: Callable[[Job], Probe | None]) -> None:
         """Take one step of a job; whatever happens, the job is parked or over afterwards."""
         lease = job.lease
-        parked = False
+        parked = unrecorded = False
         try:
             if self._stopping.is_set():
                 self._keeper.hand_back(lease)
@@ -165,6 +165,7 @@ class Dispatcher:
             log.warning("lease lost", kind=lease.kind, id=lease.id, epoch=lease.epoch)
         except DatabaseUnavailable as exc:
             log.warning("outcome not recorded", kind=lease.kind, id=lease.id, error=str(exc))
+            unrecorded = True
         except Exception:
             log.exception("step failed", kind=lease.kind, id=lease.id, work=lease.work)
             self._keeper.hand_back(lease, UNFORESEEN_RETRY_SECONDS)
@@ -172,6 +173,9 @@ class Dispatcher:
             # A job that stayed here for ever would have its lease renewed for ever.
             if not parked:
                 self._jobs.remove(job)
+            if unrecorded:
+                # Not before: a build would be interrupted that is claimed again meanwhile.
+                self._keeper.hand_back_later(lease)
             self._wake.set()
         if parked and self._stopping.is_set():
             self._keeper.abandon(job)

@@ -5,6 +5,10 @@ the one that waits when the database does not answer; meanwhile the leases run o
 worker may take over. So a watchdog that never speaks to the database ends builds, and waits for a
 port, before their leases are over. Every other call of the engine ends in time by itself: its lease
 was made to last longer beforehand.
+
+So it may last for minutes after its job is over. A lease that could not be given up because the
+database was away is remembered, and given up as soon as that answers again: nobody, this worker
+included, could take the row up before.
 """
 
 from __future__ import annotations
@@ -52,6 +56,9 @@ class LeaseKeeper:
         self._engine = engine
         self._end_wait = end_wait
         self._lease_seconds = lease_seconds
+        self._lock = threading.Lock()
+        # Leases of jobs that are over, with the pause each is to be given up with.
+        self._owed: dict[Lease, float] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lease-watchdog", daemon=True)
 
@@ -76,11 +83,41 @@ class LeaseKeeper:
         """Renew what is due, and learn of replaced wishes and cancelled builds.
 
         A wish that replaces a wait for a port, and the cancelling of a build, have to be seen at
-        once: those leases are renewed at every call, the others after a third of their time.
+        once: those leases are renewed at every call, the others after a third of their time. What
+        could not be given up before is given up.
 
         Raises:
             DatabaseUnavailable: nothing was learnt; the watchdog does what has to be done.
         """
+        self._renew_jobs()
+        self._give_up_what_is_owed()
+
+    def abandon(self, job: Job) -> None:
+        """Give a container back as it is if it waits for a port; any other job is left alone."""
+        if not self._end_wait(job):
+            return
+        try:
+            self.hand_back(job.lease)
+        finally:
+            self._jobs.remove(job)
+
+    def hand_back(self, lease: Lease, retry_in_seconds: float = 0.0) -> None:
+        """Give a lease up, later if the database does not answer; never raises."""
+        try:
+            self._hand_back(lease, retry_in_seconds)
+        except DatabaseUnavailable as exc:
+            log.info("lease not given up yet", kind=lease.kind, id=lease.id, error=str(exc))
+            self.hand_back_later(lease, retry_in_seconds)
+
+    def hand_back_later(self, lease: Lease, retry_in_seconds: float = 0.0) -> None:
+        """Give a lease up as soon as the database answers; its job is not in hand any more.
+
+        If the outcome was recorded after all and only the word of it was lost, the lease has ended.
+        """
+        with self._lock:
+            self._owed[lease] = retry_in_seconds
+
+    def _renew_jobs(self) -> None:
         asked_at = time.monotonic()
         jobs = [job for job in self._jobs.all() if job.runs_uncovered or self._due(job, asked_at)]
         if not jobs:
@@ -96,21 +133,22 @@ class LeaseKeeper:
             if lease.kind is Leased.BUILD and (renewal is None or renewal.cancel_requested):
                 self._engine.interrupt_build(lease.id)
 
-    def abandon(self, job: Job) -> None:
-        """Give a container back as it is if it waits for a port; any other job is left alone."""
-        if not self._end_wait(job):
-            return
-        try:
-            self.hand_back(job.lease)
-        finally:
-            self._jobs.remove(job)
+    def _give_up_what_is_owed(self) -> None:
+        with self._lock:
+            owed = list(self._owed.items())
+        for lease, retry_in_seconds in owed:
+            self._hand_back(lease, retry_in_seconds)
+            with self._lock:
+                del self._owed[lease]
 
-    def hand_back(self, lease: Lease, retry_in_seconds: float = 0.0) -> None:
-        """Give a lease up; never raises, for one that cannot be given up runs out by itself."""
+    def _hand_back(self, lease: Lease, retry_in_seconds: float) -> None:
+        """Give a lease up; only DatabaseUnavailable is raised, the rest is left to run out."""
         try:
             self._leases.hand_back(lease, retry_in_seconds)
-        except (LeaseLost, DatabaseUnavailable) as exc:
-            log.info("lease left to run out", kind=lease.kind, id=lease.id, error=str(exc))
+        except LeaseLost as exc:
+            log.info("lease was over", kind=lease.kind, id=lease.id, error=str(exc))
+        except DatabaseUnavailable:
+            raise
         except Exception:
             log.exception("lease left to run out", kind=lease.kind, id=lease.id)
 
@@ -137,6 +175,7 @@ class LeaseKeeper:
                 self._engine.interrupt_build(lease.id)
             elif self._end_wait(job):
                 self._jobs.remove(job)
+                self.hand_back_later(lease)
             if not job.running_out:
                 job.running_out = True
                 log.warning("lease not renewed", kind=lease.kind, id=lease.id, epoch=lease.epoch)

@@ -1,7 +1,7 @@
-"""A TCP proxy in front of PostgreSQL that can stop passing anything on, without closing anything.
+"""A TCP proxy in front of PostgreSQL that can stop passing anything on, or cut all connections.
 
 To its clients a frozen one looks like a database that accepts and never answers: the kernel goes on
-acknowledging what they send.
+acknowledging what they send. One that is cut looks like a server that restarts.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class FreezingProxy:
         self._most = most
         self._flowing = threading.Event()
         self._flowing.set()
+        self._cut = False
         self._sockets: list[socket.socket] = []
         self.unanswered = threading.Event()
         address = {"host": "127.0.0.1", "hostaddr": "127.0.0.1"}
@@ -61,11 +62,16 @@ class FreezingProxy:
 
     def __exit__(self, *_: object) -> None:
         self.thaw()
-        # Closing alone would not wake the threads that wait for them.
-        for each in [self._listener, *self._sockets]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        _close([self._listener, *self._sockets])
+
+    def cut(self) -> None:
+        """End all connections, and every new one at once."""
+        self._cut = True
+        _close(self._sockets)
+
+    def restore(self) -> None:
+        """Pass new connections on again."""
+        self._cut = False
 
     def freeze(self) -> None:
         self.unanswered.clear()
@@ -79,6 +85,9 @@ class FreezingProxy:
         with contextlib.suppress(OSError):
             for number in itertools.count(1):
                 client, _ = self._listener.accept()
+                if self._cut:
+                    client.close()
+                    continue
                 if number == self._most:
                     self._listener.close()
                 server = self._connect()
@@ -104,3 +113,11 @@ class FreezingProxy:
                 sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    # Closing alone would not wake the threads that wait for them.
+    for each in sockets:
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()

@@ -2,24 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import psycopg
 
-from adapters.docker.readiness_prober import SelectorReadinessProber
-from application.keep_leases import KeepLeases
-from application.leases import Work
 from entrypoints.dev.service_processes import ServiceProcess
-from entrypoints.worker.dispatcher import Dispatcher
-from entrypoints.worker.engine_monitor import EngineMonitor
 from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.postgres.installation import Installation
 from tests.integration.worker.worker import Worker
 from tests.integration.worker_process.conftest import WorkerSettings
 from tests.integration.worker_process.freezing_proxy import FreezingProxy
+from tests.integration.worker_process.running_dispatcher import running_dispatcher, wait_for
 
 BOUND_SECONDS = 5.0
 LEASE_SECONDS = 3.0
@@ -37,11 +30,6 @@ class NotingEngine(FakeContainerEngine):
     def interrupt_build(self, build_id: int) -> None:
         super().interrupt_build(build_id)
         self.interrupted.set()
-
-
-class _Monitor:
-    def __init__(self, engine_id: str) -> None:
-        self.engine_id = engine_id
 
 
 def test_sigterm_ends_a_worker_in_time(
@@ -85,7 +73,7 @@ def test_a_build_ends_before_its_lease_and_is_done_again_when_the_database_answe
         worker = Worker(installation, engine)
         installation.upload()
         held = engine.hold_next("build")
-        with _running(worker, proxy):
+        with running_dispatcher(worker, LEASE_SECONDS, at_the_end=proxy.thaw):
             assert held.reached.wait(10)
             # This installation's claims last longer; its dispatcher reckons with the short ones.
             beside.execute(
@@ -96,48 +84,12 @@ def test_a_build_ends_before_its_lease_and_is_done_again_when_the_database_answe
             assert engine.interrupted.wait(10)
             row = beside.execute(_LEASE).fetchone()
             proxy.thaw()
-            _until(
+            wait_for(
                 lambda: beside.execute("SELECT 1 FROM builds WHERE status = 'succeeded'").fetchone()
             )
 
     assert row == (True,)
     assert [kind for kind, _ in engine.calls].count("build") == 2
-
-
-@contextmanager
-def _running(worker: Worker, proxy: FreezingProxy) -> Iterator[None]:
-    prober = SelectorReadinessProber()
-    dispatcher = Dispatcher(
-        worker.reconcile,
-        worker.builds,
-        worker.removals,
-        KeepLeases(worker.installation.transactions, lease_seconds=LEASE_SECONDS),
-        worker.engine,
-        cast(EngineMonitor, _Monitor(worker.engine_id)),
-        prober,
-        dict.fromkeys(Work, 1),
-        keep_instances=lambda: None,
-        probe_host="127.0.0.1",
-        startup_timeout_seconds=60,
-        lease_seconds=LEASE_SECONDS,
-    )
-    thread = threading.Thread(target=dispatcher.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        proxy.thaw()
-        dispatcher.stop()
-        thread.join(10)
-        prober.close()
-    assert not thread.is_alive()
-
-
-def _until(found: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not found():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.05)
 
 
 def test_a_worker_goes_on_when_the_database_answers_again(

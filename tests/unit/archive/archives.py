@@ -88,6 +88,14 @@ def zip_of(*items: ZipItem) -> bytes:
     return zip_of_only(ZIP_DOCKERFILE, *items)
 
 
+def zip_directory_of(*items: ZipItem) -> bytes:
+    """Return a zip with one entry, whose central directory tells of `items`."""
+    data = _local(_filled(ZIP_DOCKERFILE, 0))
+    directory = b"".join(_record(_filled(item, 0)) for item in items)
+    end = (b"PK\x05\x06", 0, 0, len(items), len(items), len(directory), len(data), 0)
+    return data + directory + struct.pack("<4s4H2LH", *end)
+
+
 def zip_of_only(*items: ZipItem, count: int | None = None) -> bytes:
     data, directory = b"", b""
     for given in items:

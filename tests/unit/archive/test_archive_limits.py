@@ -15,7 +15,14 @@ import pytest
 from adapters.archive.build_context_extractor import BuildContextExtractor
 from adapters.archive.limits import ArchiveLimits
 from application.errors import InvalidArchive
-from tests.unit.archive.archives import TAR_END, ZipItem, tar_entry, tar_of, zip_of
+from tests.unit.archive.archives import (
+    TAR_END,
+    ZipItem,
+    tar_entry,
+    tar_of,
+    zip_directory_of,
+    zip_of,
+)
 from tests.unit.archive.conftest import Extract, Refuse
 
 COMPRESSORS = [gzip.compress, bz2.compress, lzma.compress]
@@ -124,6 +131,28 @@ def test_too_many_entries_or_implied_folders_are_refused(refusal: Refuse, archiv
     text = refusal(archive, ArchiveLimits(entries=15))
 
     assert text == "the archive has more than 15 entries"
+
+
+@pytest.mark.parametrize(
+    ("name_bytes", "entries", "why"),
+    [
+        (60_000, 50_000, "directory is larger than 25600000 bytes"),
+        (60_000, 1_000_000, "a name longer than 1024 bytes"),
+        (1_024, 1_000, "directory is larger than 512000 bytes"),
+    ],
+)
+def test_long_names_in_a_zip_are_refused_before_they_fill_the_memory(
+    refusal: Refuse, name_bytes: int, entries: int, why: str
+) -> None:
+    archive = zip_directory_of(*[ZipItem(b"n" * name_bytes)] * 500)
+    tracemalloc.start()
+
+    text = refusal(archive, ArchiveLimits(entries=entries))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert why in text
+    assert peak < 1 << 20
 
 
 def test_many_empty_gzip_members_are_refused_quickly(refusal: Refuse) -> None:

@@ -34,6 +34,7 @@ class FakeLeases:
         self.trouble: Exception | None = None
         self.renewed: list[Lease] = []
         self.handed_back: list[Lease] = []
+        self.pauses: list[float] = []
 
     def port(self) -> KeepLeases:
         return cast(KeepLeases, self)
@@ -47,5 +48,6 @@ class FakeLeases:
 
     def hand_back(self, lease: Lease, retry_in_seconds: float = 0.0) -> None:
         self.handed_back.append(lease)
+        self.pauses.append(retry_in_seconds)
         if self.trouble is not None:
             raise self.trouble

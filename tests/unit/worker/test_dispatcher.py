@@ -98,6 +98,17 @@ def test_a_job_is_over_even_if_its_lease_cannot_be_given_up(
     _until(lambda: not dispatcher._jobs.all())
 
 
+def test_a_lease_whose_outcome_the_database_did_not_take_is_given_back(
+    dispatcher: Dispatcher, leases: FakeLeases, builds: FakeBuilds
+) -> None:
+    builds.trouble = DatabaseUnavailable("away")
+    builds.due = [build_lease()]
+
+    dispatcher.wake()
+
+    _until(lambda: leases.handed_back == [build_lease()])
+
+
 def test_the_loop_outlives_what_nobody_foresaw(
     dispatcher: Dispatcher, builds: FakeBuilds, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from application.bring_up_container import Probe
+from application.errors import DatabaseUnavailable, LeaseLost
 from application.leases import Lease, Renewal
 from application.ports import ContainerEngine
 from entrypoints.worker.job import Job, Jobs
@@ -196,3 +197,52 @@ def test_a_wait_is_over_even_if_its_lease_cannot_be_given_back(
     scene.keeper.abandon(job)
 
     assert scene.jobs.all() == []
+
+
+def test_a_lease_that_cannot_be_given_back_is_when_the_database_answers_and_then_forgotten(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(lease_seconds=LONG)
+    lease = start_lease()
+    scene.leases.trouble = DatabaseUnavailable("away")
+    scene.keeper.hand_back(lease, 5.0)
+    with pytest.raises(DatabaseUnavailable):
+        scene.keeper.renew()
+
+    scene.leases.trouble = None
+    scene.keeper.renew()
+    scene.keeper.renew()
+
+    assert scene.leases.handed_back == [lease] * 3
+    assert scene.leases.pauses == [5.0] * 3
+
+
+def test_a_lease_that_turns_out_to_be_over_is_forgotten(make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene(lease_seconds=LONG)
+    lost, mine = start_lease(1), start_lease(2)
+    scene.keeper.hand_back_later(lost)
+    scene.leases.trouble = LeaseLost()
+    scene.keeper.renew()
+    scene.leases.trouble = None
+    scene.keeper.hand_back_later(mine)
+
+    scene.keeper.renew()
+
+    assert scene.leases.handed_back == [lost, mine]
+
+
+def test_a_wait_that_ended_with_its_lease_is_given_back_when_the_database_answers(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene()
+    lease = start_lease(3)
+    scene.take(lease, parked=True)
+    scene.keeper.start()
+    assert scene.wait_ended.wait(10)
+
+    deadline = time.monotonic() + 10
+    while not scene.leases.handed_back:
+        assert time.monotonic() < deadline
+        scene.keeper.renew()
+
+    assert scene.leases.handed_back == [lease]
