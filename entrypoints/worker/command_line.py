@@ -59,7 +59,7 @@ def parse(arguments: Sequence[str]) -> Command:
     given = _parser().parse_args(arguments)
     match given.command:
         case "audit":
-            return Audit(given.settle, given.require_engine)
+            return Audit(given.settle, given.allow_unaudited)
         case "sweep":
             return Sweep(given.dry_run)
         case "engines":
@@ -103,9 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         help="how long what is in flight may take to settle (10)",
     )
     audit.add_argument(
-        "--require-engine",
+        "--allow-unaudited",
         action="store_true",
-        help="fail if an engine that holds something is not the one at DOCKER_HOST",
+        help="succeed though an engine that holds something is not the one at DOCKER_HOST",
     )
     sweep = add("sweep", "Remove what crashes left behind on the volume and in Docker.")
     sweep.add_argument("--dry-run", action="store_true", help="show it, and change nothing")

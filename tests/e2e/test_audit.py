@@ -26,7 +26,7 @@ def test_a_live_service_is_clean_and_what_was_removed_behind_its_back_is_named(
     with running_service(tmp_path, new_database(), bootstrap_servers, engine_host) as service:
         image_id = service.upload(hello_context, max_instances="2", memory_limit="64m")
         service.http.post(f"/api/containers/{image_id}?wait=0", json={"count": 2})
-        live = _audit(service, "--require-engine", "--settle", "60")
+        live = _audit(service, "--settle", "60")
         running, stopped = service.http.get(f"/api/images/{image_id}/containers").json()
         service.http.post(f"/api/containers/{stopped['id']}/stop")
         service.worker.stop()

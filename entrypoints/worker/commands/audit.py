@@ -20,18 +20,20 @@ class Audit:
 
     Attributes:
         settle_seconds: how long that may take.
-        require_engine: whether every engine that holds something of ours has to be looked at.
+        allow_unaudited: whether an engine that holds something of ours may be another one than
+            that at DOCKER_HOST; else nothing is said of what it holds, and that is no success.
     """
 
     settle_seconds: float = DEFAULT_SETTLE_SECONDS
-    require_engine: bool = False
+    allow_unaudited: bool = False
 
     def run(self, environment: Mapping[str, str]) -> None:
         """Write a line for each difference, sorted, then what was looked at.
 
         Raises:
-            DifferencesFound: there are some, or an engine was not looked at that had to be.
-            Failed: database, engine or volume could not be read; that is no difference.
+            DifferencesFound: there are some.
+            Failed: database, engine or volume could not be read, or an engine was not looked at
+                that had to be; that is no difference.
             Refused, InvalidSettings: a wrong setting.
             ReaderGone: nobody reads the outcome.
         """
@@ -60,5 +62,9 @@ class Audit:
         )
         if report.engine_failure is not None:
             raise Failed(f"DOCKER_HOST: {report.engine_failure}")
-        if report.differences or (self.require_engine and report.not_audited):
+        if report.differences:
             raise DifferencesFound
+        if report.not_audited and not self.allow_unaudited:
+            raise Failed(
+                "DOCKER_HOST: not every engine that holds something is there (--allow-unaudited)"
+            )

@@ -176,7 +176,7 @@ class Processes:
     def audit(self) -> subprocess.CompletedProcess[str]:
         """Run the operator's command."""
         return subprocess.run(
-            [sys.executable, *self.engine.worker, "audit", "--require-engine", "--settle", "10"],
+            [sys.executable, *self.engine.worker, "audit", "--settle", "10"],
             env=clean_environment(self.settings | dict(self.engine.settings)),
             capture_output=True,
             text=True,

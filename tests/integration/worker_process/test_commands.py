@@ -105,13 +105,21 @@ def test_differences_are_sorted_lines_and_exit_code_1(run: Run, installation: In
     ]
 
 
-def test_an_engine_that_is_not_audited_counts_only_if_it_is_required(
+def test_an_engine_that_is_not_audited_is_no_success_unless_that_is_allowed(
     run: Run, installation: Installation
 ) -> None:
     installation.ready_image()
 
-    assert run("audit", "--settle", "0").returncode == 0
-    assert run("audit", "--settle", "0", "--require-engine").returncode == 1
+    refused = run("audit", "--settle", "0")
+    allowed = run("audit", "--settle", "0", "--allow-unaudited")
+
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "worker: DOCKER_HOST: not every engine that holds something is there (--allow-unaudited)\n"
+    )
+    assert (allowed.returncode, allowed.stderr) == (0, "")
+    assert allowed.stdout == refused.stdout
+    assert "engine engine-1 not audited: it is not the one at DOCKER_HOST\n" in allowed.stdout
 
 
 def test_an_engine_that_gives_no_list_is_one_line_and_exit_code_1(

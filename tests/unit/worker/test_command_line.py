@@ -18,9 +18,9 @@ ENGINE = "5f0c5a2e-1111-2222-3333-444455556666"
 @pytest.mark.parametrize(
     ("typed", "command"),
     [
-        (["audit"], Audit(10.0, require_engine=False)),
-        (["audit", "--settle", "0", "--require-engine"], Audit(0.0, require_engine=True)),
-        (["audit", "--settle=2.5"], Audit(2.5, require_engine=False)),
+        (["audit"], Audit(10.0, allow_unaudited=False)),
+        (["audit", "--settle", "0", "--allow-unaudited"], Audit(0.0, allow_unaudited=True)),
+        (["audit", "--settle=2.5"], Audit(2.5, allow_unaudited=False)),
         (["engines"], Engines()),
         (["trust", ENGINE], Trust(ENGINE)),
         (["lost", ENGINE, "--reason", " a disk died "], Lost(ENGINE, "a disk died")),
@@ -53,7 +53,7 @@ def test_a_reason_has_to_be_given(text: str) -> None:
         ["audit", "extra"],
         ["audit", "two\nlines"],
         ["audit", "--settle"],
-        ["audit", "--require"],
+        ["audit", "--allow"],
         ["engines", ENGINE],
         ["trust"],
         ["trust", ""],
