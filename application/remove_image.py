@@ -55,9 +55,9 @@ class RemoveImage:
                 self._transactions.run(lambda uow: uow.leases.cover(lease, seconds))  # noqa: B023 - runs at once
                 self._engine.remove_tag(tag)
         except EngineError as exc:
-            self._note_setback(lease, exc)
-            settlement = settlement_after(exc, lease.attempts)
-            self._transactions.run(lambda uow: uow.leases.settle(lease, settlement))
+            error = exc
+            self._note_setback(lease, error)
+            self._transactions.run(lambda uow: self._postpone(uow, lease, error))
             return
         self._store.remove(image.spec.user_id, image.id)
         self._transactions.run(lambda uow: self._record(uow, lease, image.spec.app_hostname))
@@ -69,6 +69,13 @@ class RemoveImage:
             return image, []
         builds = uow.builds.ids_of(image.id)
         return image, [image.public_tag, *(image.build_tag(build_id) for build_id in builds)]
+
+    def _postpone(self, uow: UnitOfWork, lease: Lease, error: EngineError) -> None:
+        uow.leases.hold(lease)
+        image = uow.images.lock(lease.id)
+        image.note_setback(str(error))
+        uow.images.save(image)
+        uow.leases.settle(lease, settlement_after(error, lease.attempts))
 
     def _record(self, uow: UnitOfWork, lease: Lease, hostname: str) -> None:
         uow.hostnames.lock(hostname)

@@ -143,6 +143,10 @@ class Image(ImageBuilds):
         self.request_id = request_id
         return True
 
+    def note_setback(self, reason: str) -> None:
+        """Tell why it is not gone yet, until it is."""
+        self.status_reason = reason
+
     def record_deleted(self, now: datetime) -> None:
         """Tell that nothing of the image is left in Docker or on disk."""
         previous = self._move(ImageStatus.DELETED, None, now)

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import LiteralString
 
+from adapters.postgres.engine_trouble import ENGINE_TROUBLE
 from adapters.postgres.row_reader import RowReader
 from application.errors import NotFound
 from application.views import ContainerView
-
-# Workers look at their engine every 5 s: one that none has told of for longer is out of reach.
-_ENGINE_TROUBLE: LiteralString = """
-CASE WHEN e.quarantined_at IS NOT NULL THEN 'the engine is in quarantine: an operator has to look'
-     WHEN e.checked_at < now() - interval '30 seconds' THEN 'no worker is there for its engine'
-     WHEN NOT e.reachable THEN 'the engine is not reachable at the moment' END
-"""
 
 # What is desired shows at once, before a worker has taken it up, and so does what it waits for.
 _CONTAINER_COLUMNS: LiteralString = (
@@ -31,7 +25,7 @@ SELECT c.id, c.image_id, c.user_id, c.name,
                  OR c.desired = 'deleted' OR (c.desired, c.status) IN (
                      ('stopped', 'running'), ('stopped', 'exited'), ('running', 'stopped'))
             THEN coalesce("""
-    + _ENGINE_TROUBLE
+    + ENGINE_TROUBLE
     + """, c.status_reason) ELSE c.status_reason END AS status_reason,
        c.desired, c.docker_id AS container_id, c.container_ip, c.host, c.internal_port,
        c.external_port, c.app_hostname, c.exit_code, c.oom_killed,

@@ -9,6 +9,7 @@ from typing import LiteralString
 
 from psycopg.rows import DictRow
 
+from adapters.postgres.engine_trouble import IMAGE_WAITING
 from adapters.postgres.instances import FLEET, FLEET_COLUMNS, shortfall_shown
 from adapters.postgres.pool import Pool
 from adapters.postgres.row_reader import RowReader
@@ -20,7 +21,7 @@ _IMAGE_COLUMNS: LiteralString = (
     """
 SELECT i.id, i.user_id, i.name, i.tag, i.app_hostname, i.container_port, i.min_instances,
        i.max_instances, i.cpu_limit::float8 AS cpu_limit, i.memory_limit, i.restart_policy,
-       i.status, i.status_reason, i.source_path,
+       i.status, coalesce(waiting.trouble, i.status_reason) AS status_reason, i.source_path,
        'nvidia-app-u' || i.user_id || '-i' || i.id || ':' || i.tag AS image_tag,
        active.docker_image_id AS image_digest, i.created_at, i.updated_at"""
     + FLEET_COLUMNS
@@ -31,6 +32,7 @@ _FROM_IMAGES: LiteralString = (
 FROM images i LEFT JOIN builds active ON active.id = i.active_build_id
 """
     + FLEET
+    + IMAGE_WAITING
 )
 
 _IMAGES: LiteralString = (

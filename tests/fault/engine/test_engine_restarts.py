@@ -3,11 +3,13 @@
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from entrypoints.dev.example_contexts import archive
 from tests.contracts.busybox_contexts import make_busybox_context
 from tests.fault.conftest import Note
+from tests.fault.engine.apps import app_archive
 from tests.fault.engine.behind import Behind, Event, moment
 
 RAN = ["created", "started"]
@@ -83,6 +85,39 @@ def test_a_wish_during_an_outage_is_told_as_pending_and_why_and_carried_out_afte
     # What ended with the engine was not ended by the wish, and is told once.
     assert behind.recorded(stopped) == [*RAN, "stopped"]
     assert behind.recorded(deleted) == [*RAN, "stopped", "deleted"]
+
+
+def test_wishes_about_images_during_an_outage_tell_what_they_wait_for(
+    behind: Behind, tmp_path: Path
+) -> None:
+    service, http = behind.service, behind.service.http
+    deleted = service.upload(app_archive(tmp_path / "app"))
+    slow = archive(make_busybox_context(tmp_path / "slow", run="sleep 60"))
+    cancelled = int(service.post_image(slow).json()["id"])
+    service.wait_for("SELECT 1 FROM builds WHERE image_id = %s AND status = 'running'", cancelled)
+    behind.engine.halt()
+    wait_until_noticed(behind)
+    # The attempt ended with the engine: what waits for the next one is cancelled at once.
+    service.wait_for("SELECT 1 FROM builds WHERE image_id = %s AND lease_until IS NULL", cancelled)
+
+    deletion = http.delete(f"/api/images/{deleted}?wait=0")
+    rebuild = http.post(f"/api/images/{behind.image_id}/rebuild")
+    cancel = http.post(f"/api/images/{cancelled}/cancel?wait=0")
+    behind.engine.start()
+    rebuilt = service.wait_for_build(behind.image_id)
+    service.wait_for("SELECT 1 FROM images WHERE id = %s AND status = 'deleted'", deleted)
+
+    reason = "the engine is not reachable at the moment"
+    assert _told(deletion) == (202, "deleting", reason)
+    assert _told(rebuild) == (200, "building", reason)
+    assert _told(cancel) == (200, "build_cancelled", "cancelled")
+    assert (rebuilt["status"], rebuilt["status_reason"]) == ("ready", None)
+    assert http.delete(f"/api/images/{cancelled}?wait=60").status_code == 204
+
+
+def _told(answer: httpx.Response) -> tuple[int, str, str | None]:
+    body = answer.json()
+    return answer.status_code, body["status"], body["status_reason"]
 
 
 def test_an_engine_killed_while_containers_are_made_costs_nothing_but_time(

@@ -47,7 +47,7 @@ def test_an_upload_answers_the_image_that_builds_and_where_it_is(
         "cpu_limit": 0.25,
         "memory_limit": "64M",
         "status": "building",
-        "status_reason": None,
+        "status_reason": "no worker is there",
         "build_logs": "",
         "build_logs_truncated": False,
         "source_path": f"ada/{image['id']}/context",

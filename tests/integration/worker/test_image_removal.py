@@ -53,10 +53,12 @@ def test_a_removal_that_docker_cuts_short_keeps_the_files_and_is_tried_again(
 
     worker.work()
     kept = (image(worker, image_id), folder.exists())
+    shown = worker.installation.reader.image("user-1", image_id)
     worker.come_due()
     worker.work()
 
     assert kept == ("deleting", True)
+    assert (shown.status, shown.status_reason) == ("deleting", "try later")
     assert (image(worker, image_id), folder.exists()) == ("deleted", False)
 
 
