@@ -78,7 +78,10 @@ class DatabaseUnavailable(ApplicationError):
 
 
 class InsufficientStorage(ApplicationError):
-    """The volume has no room for an upload; nothing of it is left. Its text is for the caller."""
+    """The volume has no room for an upload or a build; nothing of it is left.
+
+    Its text is for the caller.
+    """
 
 
 class UploadRejected(ApplicationError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.errors import NotFound
-from application.ports import Clock, ContextStore
+from application.errors import InsufficientStorage, NotFound
+from application.ports import Clock, ContextStore, DiskSpace
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build
 from domain.events import Cause
@@ -25,9 +25,16 @@ class RebuildImage:
 class RebuildImageHandler:
     """Carries out RebuildImage."""
 
-    def __init__(self, transactions: TransactionRunner, store: ContextStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        transactions: TransactionRunner,
+        store: ContextStore,
+        space: DiskSpace,
+        clock: Clock,
+    ) -> None:
         self._transactions = transactions
         self._store = store
+        self._space = space
         self._clock = clock
 
     def handle(self, command: RebuildImage) -> int:
@@ -38,6 +45,7 @@ class RebuildImageHandler:
         Raises:
             NotFound: no such image of this user.
             ImageRefuses: while it builds, or in deletion.
+            InsufficientStorage: the build would have to wait for room on the volume.
         """
         return self._transactions.run(lambda uow: self._queue(uow, command))
 
@@ -48,6 +56,11 @@ class RebuildImageHandler:
         build_id = queue_rebuild(
             uow, self._store, image, now=self._clock(), request_id=command.request_id
         )
+        if self._space.shortage() is not None:
+            # After what no room would help with; nothing of this transaction is kept.
+            raise InsufficientStorage(
+                "the service is short of disk space: no build begins until there is room again"
+            )
         uow.images.save(image)
         return build_id
 

@@ -66,6 +66,7 @@ class Api(Storage):
         RebuildImageHandler,
         transactions_of(UseCase.REBUILD),
         Storage.store,
+        Storage.space,
         providers.Object(utc_now),
     )
     create_containers = providers.Singleton(

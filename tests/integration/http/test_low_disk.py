@@ -95,6 +95,29 @@ def test_with_room_again_the_same_upload_is_taken(client: httpx.Client, disk: Sm
     assert (refused.status_code, taken.status_code) == (507, 201)
 
 
+def test_a_rebuild_is_refused_before_it_is_queued_and_taken_once_there_is_room(
+    client: httpx.Client, disk: SmallDisk, world: World, image_id: int
+) -> None:
+    building = upload(client)["id"]
+    disk.fill(MINIMUM_BYTES - 1)
+
+    with world.left_alone():
+        refused = client.post(f"/api/images/{image_id}/rebuild")
+        again = client.post(f"/api/images/{building}/rebuild")
+        unknown = client.post(f"/api/images/{building + 1000}/rebuild")
+    disk.free()
+    taken = client.post(f"/api/images/{image_id}/rebuild")
+
+    problem = checked_problem(refused, 507, "insufficient-storage")
+    assert problem["detail"] == (
+        "the service is short of disk space: no build begins until there is room again"
+    )
+    assert refused.headers["retry-after"] == "60"
+    # What room would not help with is told as ever.
+    assert (again.status_code, unknown.status_code) == (409, 404)
+    assert (taken.status_code, taken.json()["status"]) == (200, "building")
+
+
 def test_what_needs_no_room_is_served_all_the_same(client: httpx.Client, disk: SmallDisk) -> None:
     image_id = upload(client)["id"]
     disk.fill(0)

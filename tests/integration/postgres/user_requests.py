@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.disk_space import VolumeDiskSpace
 from application.cancel_build import CancelBuild, CancelBuildHandler
 from application.change_container import ChangeContainer, ChangeContainerHandler
 from application.change_image import ChangeImage, ChangeImageHandler
@@ -109,7 +110,8 @@ class UserRequests:
         handler.handle(ChangeImage(user_id, image_id, **changes))
 
     def rebuild(self, image_id: int, user_id: str = "user-1") -> int:
-        handler = RebuildImageHandler(self.transactions, self.store, self.clock)
+        space = VolumeDiskSpace(self.store.path(""), minimum_bytes=0)
+        handler = RebuildImageHandler(self.transactions, self.store, space, self.clock)
         return handler.handle(RebuildImage(user_id, image_id, "rebuild"))
 
     def cancel(
