@@ -6,7 +6,7 @@ An engine has no transactions: its calls are idempotent, bounded in time and cla
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -118,13 +118,6 @@ class ContainerEngine(Protocol):
 
         Raises:
             EngineError: the list is not complete, so it says nothing of what it lacks.
-        """
-
-    def tags(self) -> Mapping[str, str]:
-        """Return every tag of images with our label, with the Docker image id it stands for.
-
-        Raises:
-            EngineError: the list is not complete.
         """
 
     def build(self, order: BuildOrder) -> str:

@@ -44,20 +44,6 @@ class ImageCommands(EngineCommands):
         except Gone:
             return
 
-    def tags(self) -> dict[str, str]:
-        """Return every tag of images with our installation's label, with its Docker image id."""
-        listed = self._run(
-            self._limits.list,
-            [
-                *("image", "ls", "--no-trunc", "--filter", self._ours),
-                *("--format", "{{.ID}} {{.Repository}}:{{.Tag}}"),
-            ],
-        )
-        rows = (line.split(" ", 1) for line in listed.splitlines())
-        return {
-            tag: checked_id(IMAGE_ID, image_id) for image_id, tag in rows if "<none>" not in tag
-        }
-
     def list_images(self) -> list[ListedImage]:
         command = ["image", "ls", "--no-trunc", "--quiet", "--filter", self._ours]
         # An image stands there once for each of its tags.

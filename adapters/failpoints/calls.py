@@ -18,7 +18,6 @@ ENGINE_CALLS: Mapping[str, EngineCall] = {
     "engine_id": EngineCall.ENGINE_ID,
     "list_ours": EngineCall.LIST,
     "list_images": EngineCall.LIST_IMAGES,
-    "tags": EngineCall.TAGS,
     "remove_image": EngineCall.REMOVE_IMAGE,
     "build": EngineCall.BUILD,
     "tag": EngineCall.TAG,

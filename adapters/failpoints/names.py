@@ -39,7 +39,6 @@ class EngineCall(StrEnum):
     ENGINE_ID = "engine-id"
     LIST = "list"
     LIST_IMAGES = "list-images"
-    TAGS = "tags"
     REMOVE_IMAGE = "remove-image"
     BUILD = "build"
     TAG = "tag"

@@ -26,8 +26,9 @@ _LIVE = SELECT_CONTAINERS + "WHERE status NOT IN ('failed', 'deleted')"
 
 # What is over is under no lease, not even one that has run out.
 _CONTAINERS = """
-SELECT id, uid, image_id, engine_id, name, status, desired, slot, external_port, docker_id,
-       container_ip, open_run_id, sequence, restart_at IS NOT NULL AS restarts,
+SELECT id, uid, image_id, build_id, engine_id, name, status, desired, wished_at, slot,
+       external_port, docker_id, container_ip, open_run_id, sequence,
+       restart_at IS NOT NULL AS restarts,
        lease_until IS NOT NULL AND (lease_until >= now() OR status = 'deleted') AS leased,
        generation > settled_generation OR nominated_at IS NOT NULL
            OR coalesce(next_attempt_at <= now(), false) AS due,
@@ -45,7 +46,7 @@ FROM images
 """
 
 _BUILDS = """
-SELECT id, image_id, status, engine_id, docker_image_id, public_tag_set,
+SELECT id, image_id, status, engine_id, docker_image_id, public_tag_set, finished_at,
        lease_until IS NOT NULL AND lease_until >= now() AS leased,
        next_attempt_at IS NOT NULL AS due
 FROM builds

@@ -6,19 +6,19 @@ recorded before the look and after it to be called a difference.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from application.audit.audit_engine import audit_engine
-from application.audit.audit_tags import audit_tags
+from application.audit.audit_tags import Listed, audit_tags
 from application.audit.audit_volume import VolumeRecord, audit_volume
 from application.audit.difference import Difference
 from application.audit.in_flight import Subject, changed_between, in_flight
 from application.audit.records import Pending, State, Stream
 from application.errors import EngineError, EngineTransient
-from application.ports import ContainerEngine
+from application.ports import Clock, ContainerEngine
 from domain.observation import Observation
 
 
@@ -61,13 +61,23 @@ class Look:
     failure: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Graces:
+    """How old something that nobody needs must be to be called left over, in seconds.
+
+    Attributes:
+        volume: of what is on the volume.
+        engine: of images and of tags of builds: there a sweep has something to do in any case.
+    """
+
+    volume: float
+    engine: float
+
+
 def take_look(
-    records: Records, engine: ContainerEngine, volume: AuditedVolume, grace_seconds: float
+    records: Records, engine: ContainerEngine, volume: AuditedVolume, clock: Clock, graces: Graces
 ) -> Look:
     """Look once.
-
-    Args:
-        grace_seconds: how old something on the volume must be to be called left over.
 
     Raises:
         DatabaseUnavailable: nothing can be said.
@@ -76,19 +86,19 @@ def take_look(
     before = _state(records)
     engine_id, failure = None, None
     found: Sequence[Observation] = ()
-    tags: Mapping[str, str] = {}
+    listed = Listed()
     try:
-        engine_id, found, tags = _look_at_engine(engine, before)
+        engine_id, found, listed = _look_at_engine(engine, before, clock)
     except EngineError as exc:
         failure = str(exc)
     surveyed = volume.survey({image.source_path for image in before.images.values()})
     after = _state(records)
 
     def audit(state: State) -> set[Difference]:
-        differences = set(audit_volume(state, surveyed, grace_seconds))
+        differences = set(audit_volume(state, surveyed, graces.volume))
         if engine_id is not None:
             differences |= {*audit_engine(state, engine_id, found)}
-            differences |= {*audit_tags(state, engine_id, tags)}
+            differences |= {*audit_tags(state, engine_id, listed, graces.engine)}
         return differences
 
     unfinished = set(in_flight(after))
@@ -97,15 +107,15 @@ def take_look(
 
 
 def _look_at_engine(
-    engine: ContainerEngine, state: State
-) -> tuple[str | None, Sequence[Observation], Mapping[str, str]]:
+    engine: ContainerEngine, state: State, clock: Clock
+) -> tuple[str | None, Sequence[Observation], Listed]:
     engine_id = engine.engine_id()
     if engine_id not in state.engines:
-        return None, (), {}
-    found, tags = engine.list_ours(), engine.tags()
+        return None, (), Listed()
+    found, listed = engine.list_ours(), Listed(engine.list_images(), clock())
     if engine.engine_id() != engine_id:
         raise EngineTransient("another engine answers")
-    return engine_id, found, tags
+    return engine_id, found, listed
 
 
 def _state(records: Records) -> State:

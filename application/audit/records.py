@@ -31,10 +31,12 @@ class ContainerRecord:
     id: int
     uid: UUID
     image_id: int
+    build_id: int
     engine_id: str
     name: str
     status: ContainerStatus
     desired: Desired
+    wished_at: datetime
     slot: int | None
     external_port: int | None
     docker_id: str | None
@@ -101,6 +103,7 @@ class BuildRecord:
     engine_id: str | None
     docker_image_id: str | None
     public_tag_set: bool
+    finished_at: datetime | None
     leased: bool
     due: bool
 

@@ -16,9 +16,9 @@ from application.audit.audit_progress import audit_progress
 from application.audit.audit_state import audit_state
 from application.audit.difference import Difference
 from application.audit.in_flight import Subject, nobody_works
-from application.audit.look import AuditedVolume, Look, Records, take_look
+from application.audit.look import AuditedVolume, Graces, Look, Records, take_look
 from application.audit.records import State, Stream
-from application.ports import ContainerEngine
+from application.ports import Clock, ContainerEngine
 
 _LOOK_AGAIN_SECONDS = 0.5
 
@@ -51,7 +51,7 @@ class RunAudit:
     Args:
         monotonic: a clock that is never set, in seconds.
         pause: lets so many seconds pass.
-        grace_seconds: how old something on the volume must be to be called left over.
+        graces: how old something must be to be called left over.
     """
 
     def __init__(
@@ -61,15 +61,16 @@ class RunAudit:
         volume: AuditedVolume,
         monotonic: Callable[[], float],
         pause: Callable[[float], None],
-        *,
-        grace_seconds: float,
+        clock: Clock,
+        graces: Graces,
     ) -> None:
         self._records = records
         self._engine = engine
         self._volume = volume
         self._monotonic = monotonic
         self._pause = pause
-        self._grace_seconds = grace_seconds
+        self._clock = clock
+        self._graces = graces
 
     def run(self, settle_seconds: float) -> AuditReport:
         """Audit everything.
@@ -119,7 +120,7 @@ class RunAudit:
         return differences, events
 
     def _look(self) -> Look:
-        return take_look(self._records, self._engine, self._volume, self._grace_seconds)
+        return take_look(self._records, self._engine, self._volume, self._clock, self._graces)
 
 
 def _told(look: Look) -> Iterator[Difference]:

@@ -21,6 +21,7 @@ from adapters.postgres.signals import Channel, PostgresListener
 from adapters.postgres.sweep_register import PostgresSweepRegister
 from adapters.volume.stored_files import VolumeStoredFiles
 from adapters.volume.survey import VolumeSurvey
+from application.audit.look import Graces
 from application.audit.run_audit import RunAudit
 from application.bring_up_container import BringUpContainer
 from application.declare_engine_lost import DeclareEngineLostHandler
@@ -59,6 +60,12 @@ def _limits(settings: Settings) -> dict[Work, int]:
 
 def _engine_address(settings: Settings) -> EngineAddress:
     return EngineAddress(settings.engine_address, *settings.port_range, settings.engine_location)
+
+
+def _graces(settings: Settings) -> Graces:
+    grace = settings.sweep_grace_seconds
+    # The sweep that removes it comes within an interval of that.
+    return Graces(volume=grace, engine=grace + settings.sweep_interval_seconds)
 
 
 class Worker(Storage):
@@ -210,7 +217,8 @@ class Worker(Storage):
         providers.Singleton(VolumeSurvey, Storage.settings.provided.context_folder),
         providers.Object(time.monotonic),
         providers.Object(time.sleep),
-        grace_seconds=Storage.settings.provided.sweep_grace_seconds,
+        providers.Object(utc_now),
+        providers.Callable(_graces, Storage.settings),
     )
     quarantine = providers.Singleton(PostgresQuarantine, Storage.pool)
     declare_lost = providers.Singleton(

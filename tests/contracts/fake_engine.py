@@ -119,10 +119,6 @@ class FakeContainerEngine:
             found = self.docker.snapshot().containers.values()
             return [seen for seen in found if seen.installation_id == self._installation_id]
 
-    def tags(self) -> dict[str, str]:
-        with self._call("tags", ""):
-            return dict(self.docker.snapshot().tags)
-
     def build(self, order: BuildOrder) -> str:
         try:
             with self._call("build", _build_key(order.build_id)) as running:

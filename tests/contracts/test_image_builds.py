@@ -132,20 +132,6 @@ def test_the_last_tag_stays_while_a_container_needs_it(subject: Subject, tmp_pat
     assert subject.engine.inspect(container) is None
 
 
-def test_every_tag_of_ours_is_listed_with_its_image(subject: Subject, tmp_path: Path) -> None:
-    order = subject.build_order(make_busybox_context(tmp_path, "exit 42"))
-    docker_image_id = subject.engine.build(order)
-    second = order.tags[0].replace(":b", ":listed-")
-    subject.engine.tag(docker_image_id, second)
-
-    before = subject.engine.tags()
-    subject.engine.remove_tag(second)
-    after = subject.engine.tags()
-
-    assert (before[order.tags[0]], before[second]) == (docker_image_id, docker_image_id)
-    assert (after[order.tags[0]], second in after) == (docker_image_id, False)
-
-
 def test_what_was_built_is_listed_as_ours_and_as_nobody_elses(
     subject: Subject, tmp_path: Path
 ) -> None:

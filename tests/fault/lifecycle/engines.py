@@ -71,7 +71,8 @@ class EngineUnderTest(ABC):
         """Return what is on the engine of the installation."""
         port = self.port()
         containers = {seen.name: seen for seen in port.list_ours()}
-        return Snapshot(port.engine_id(), containers, port.tags())
+        tags = {tag: each.docker_image_id for each in port.list_images() for tag in each.tags}
+        return Snapshot(port.engine_id(), containers, tags)
 
 
 class FakeEngine(EngineUnderTest):

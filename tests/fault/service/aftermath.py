@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import uuid4
 
 from adapters.postgres.presence import BEAT_SECONDS, MISSED_AFTER_SECONDS, PostgresPresence
@@ -98,7 +99,7 @@ class Aftermath:
         raise AssertionError(f"not settled after {_TURNS} turns and {waited:.0f} s")
 
     def expect_agreement(self, worker: Worker, end: End) -> Sequence[str]:
-        """Hold everything against each other; returns what was left on the volume for a sweep."""
+        """Hold everything against each other; returns what was left for a sweep."""
         found = self._agreement(worker)
         assert not found.differences, found.differences
         assert self._end() == end
@@ -116,7 +117,9 @@ class Aftermath:
         return _MISSED_SECONDS if self._presence.beat() else 0.0
 
     def _agreement(self, worker: Worker) -> Agreement:
-        return agreement(Auditor(worker, grace_seconds=0.0).run(), self._installation)
+        auditor = Auditor(worker, grace_seconds=0.0)
+        auditor.later = timedelta(days=1)
+        return agreement(auditor.run(), self._installation)
 
     def _end(self) -> End:
         images = self._installation.rows("SELECT id FROM images")

@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from application.audit.run_audit import AuditReport
 from tests.fault.service.ends import Record
 
-# Of an audit whose grace is nothing: what a crash leaves on the volume is for a sweep to remove.
-_FOR_A_SWEEP = frozenset({"folder-left", "incoming-left"})
+# Of an audit whose grace is nothing: what a crash leaves is for a sweep to remove, and so is what a
+# later build replaced.
+_FOR_A_SWEEP = {
+    "folder-left": "a context",
+    "incoming-left": "an upload",
+    "build-tag-left": "a tag",
+    "image-left": "an untagged image",
+}
 
 _WAITING = """
 SELECT 'container ' || id || ' is ' || status || ', due at ' || next_attempt_at AS what
@@ -32,7 +38,7 @@ class Agreement:
 
     Attributes:
         differences: what does not agree, or is still on its way, a line each.
-        left: what is left on the volume for a sweep.
+        left: what is left for a sweep, each by what it is.
     """
 
     differences: Sequence[str]
@@ -44,7 +50,7 @@ def agreement(report: AuditReport, record: Record) -> Agreement:
     found = [each for each in report.differences if each.kind not in _FOR_A_SWEEP]
     return Agreement(
         [*(each.line for each in found), *_unsettled(report), *_beyond_the_audit(record)],
-        [each.which for each in report.differences if each.kind in _FOR_A_SWEEP],
+        [_FOR_A_SWEEP[each.kind] for each in report.differences if each.kind in _FOR_A_SWEEP],
     )
 
 

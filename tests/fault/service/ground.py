@@ -145,5 +145,5 @@ class Ground:
         return self._aftermath.recover(self.worker(), int(stopped))
 
     def expect_agreement(self, end: End) -> Sequence[str]:
-        """Hold everything against each other; returns what was left on the volume for a sweep."""
+        """Hold everything against each other; returns what was left for a sweep."""
         return self._aftermath.expect_agreement(self.worker(), end)

@@ -24,11 +24,10 @@ class Matrix:
         self._unreached: list[str] = []
 
     def note(self, operation: str, place: str, seconds: float, left: Sequence[str] = ()) -> None:
-        """Note one kill: the seconds that it cost, the files that it left."""
+        """Note one kill: the seconds that it cost, what it left."""
         self._seconds.setdefault(place, {}).setdefault(operation, []).append(seconds)
         if left:
-            kinds = sorted({"a context" if "/" in path else "an upload" for path in left})
-            self._left.add(f"{operation} at {place}: {', '.join(kinds)}")
+            self._left.add(f"{operation} at {place}: {', '.join(sorted(set(left)))}")
 
     def note_unreached(self, operation: str, place: str) -> None:
         """Note that nobody came by a place, so that nobody was killed there."""

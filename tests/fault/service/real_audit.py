@@ -13,7 +13,9 @@ from adapters.postgres.audit_records import PostgresRecords
 from adapters.postgres.pool import create_pool
 from adapters.volume.survey import VolumeSurvey
 from application.audit.in_flight import in_flight
+from application.audit.look import Graces
 from application.audit.run_audit import RunAudit
+from entrypoints.composition.storage import utc_now
 from tests.fault.service.agreement import Agreement, agreement
 from tests.fault.service.ends import Record
 
@@ -33,14 +35,15 @@ class RealAudit:
         self._pool = create_pool(settings["DATABASE_URL"], application_name="auditor", size=2)
         self._records = PostgresRecords(self._pool)
         self._record = record
-        # What a crash leaves on the volume is told at once, not when it has become old.
+        # What a crash leaves for a sweep is told at once, not when it has become old.
         self._audit = RunAudit(
             self._records,
             engine,
             VolumeSurvey(Path(settings["BUILD_CONTEXT_BASE_DIR"])),
             time.monotonic,
             time.sleep,
-            grace_seconds=0.0,
+            utc_now,
+            Graces(volume=0.0, engine=0.0),
         )
 
     def __enter__(self) -> Self:

@@ -5,12 +5,15 @@ import shutil
 import time
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from application.engine_calls import ContainerOrder
+from application.errors import BuildFailed
 from domain.container_status import Desired
 from tests.contracts.fake_docker import App
 from tests.integration.worker.auditor import GRACE_SECONDS, Auditor
+from tests.integration.worker.sweeper import Sweeper, labelled
 from tests.integration.worker.worker import Worker
 
 
@@ -72,13 +75,38 @@ def test_a_tag_that_points_elsewhere_and_one_left_over_are_seen(
 ) -> None:
     image_id = worker.ready_image()
     public = f"nvidia-app-uuser-1-i{image_id}:latest"
-    stray = worker.docker.add_image(App(), "nvidia-app-uuser-1-i999999:latest")
+    stray = labelled(worker, 999_999, 1, "nvidia-app-uuser-1-i999999:latest")
     worker.docker.tag(stray, public)
 
     assert auditor.found() == [
         f"tag image/{image_id}",
         "tag-left tag/nvidia-app-uuser-1-i999999:latest",
     ]
+
+
+def test_what_a_build_left_is_seen_once_a_sweep_should_have_removed_it(
+    worker: Worker, auditor: Auditor
+) -> None:
+    image_id = worker.ready_image()
+    worker.installation.rebuild(image_id)
+    worker.engine.fail_next("build", BuildFailed("its worker died after it was tagged"), after=True)
+    worker.work()
+    (failed,) = worker.installation.rows("SELECT id FROM builds WHERE status = 'failed'")
+    lost = labelled(worker, image_id, failed["id"])
+    young = auditor.found()
+
+    auditor.later += timedelta(seconds=2)
+    old = auditor.found()
+    Sweeper(worker).run()
+
+    assert (young, old) == (
+        [],
+        [
+            f"build-tag-left tag/nvidia-app-uuser-1-i{image_id}:b{failed['id']}",
+            f"image-left docker/{lost}",
+        ],
+    )
+    assert auditor.found() == []
 
 
 def test_a_context_that_is_gone_and_what_is_left_over_are_seen(

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from application.audit.audit_engine import audit_engine
-from application.audit.audit_tags import audit_tags
 from application.audit.audit_volume import VolumeRecord, audit_volume
 from application.audit.difference import Difference
 from application.audit.records import State
@@ -14,14 +13,10 @@ from domain.container_status import ContainerStatus
 from domain.image_status import ImageStatus
 from domain.observation import Observation
 from tests.unit.audit.worlds import (
-    BUILD,
     CONTAINER,
-    DIGEST,
     ENGINE,
     IMAGE,
-    REPOSITORY,
     SEEN,
-    TAGS,
     in_status,
     seen_otherwise,
     world,
@@ -125,46 +120,6 @@ def test_what_is_left_of_one_that_is_over_is_found(status: ContainerStatus) -> N
 
 def test_containers_of_another_engine_are_not_expected_here() -> None:
     assert found(world(replace(CONTAINER, engine_id="engine-2"))) == []
-
-
-# ---- tags --------------------------------------------------------------------------------------
-
-
-def tag_kinds(state: State, tags: dict[str, str]) -> list[str]:
-    return [f"{each.kind} {each.which}" for each in audit_tags(state, ENGINE, tags)]
-
-
-def test_the_tags_of_a_ready_image_are_healthy() -> None:
-    assert tag_kinds(world(), {**TAGS}) == []
-
-
-@pytest.mark.parametrize("tag", list(TAGS))
-def test_a_tag_that_is_missing_or_moved_is_found(tag: str) -> None:
-    without = {name: image for name, image in TAGS.items() if name != tag}
-
-    assert tag_kinds(world(), without) == ["tag 7"]
-    assert tag_kinds(world(), {**TAGS, tag: "sha256:else"}) == ["tag 7"]
-
-
-def test_a_public_tag_that_was_not_set_yet_is_not_expected() -> None:
-    state = world(builds={70: replace(BUILD, public_tag_set=False)})
-
-    assert tag_kinds(state, {f"{REPOSITORY}:b70": DIGEST}) == []
-
-
-def test_tags_of_a_deleted_or_unknown_image_are_left() -> None:
-    deleted = world(None, replace(IMAGE, status=ImageStatus.DELETED, active_build_id=None))
-    strange = {"nvidia-app-uuser-1-i99:latest": DIGEST, f"{REPOSITORY}:b71": DIGEST}
-
-    assert len(tag_kinds(deleted, {**TAGS})) == 2
-    assert sorted(tag_kinds(world(), {**TAGS, **strange})) == [
-        f"tag-left {REPOSITORY}:b71",
-        "tag-left nvidia-app-uuser-1-i99:latest",
-    ]
-
-
-def test_tags_of_an_image_on_another_engine_are_not_expected_here() -> None:
-    assert tag_kinds(world(builds={70: replace(BUILD, engine_id="engine-2")}), {}) == []
 
 
 # ---- the volume --------------------------------------------------------------------------------
