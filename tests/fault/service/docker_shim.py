@@ -71,14 +71,21 @@ class DockerShim:
         """PATH with the shim in front."""
         return f"{self._bin}:{os.environ['PATH']}"
 
-    def plan(self, command: str, action: str) -> None:
-        """Let the next call of a command, `container create` for example, meet an action."""
-        name = f"{command.replace(' ', '-')}.{next(_numbers):06}"
-        draft = self._plans / "taken" / f"{name}.draft"
-        draft.write_text(f"{action}\n")
-        # A plan is there whole or not at all.
-        draft.rename(self._plans / name)
+    def plan(self, command: str, *actions: str) -> None:
+        """Let the next calls of a command, `container create` for example, meet an action each."""
+        for action in actions:
+            name = f"{_file_of(command)}{next(_numbers):06}"
+            draft = self._plans / "taken" / f"{name}.draft"
+            draft.write_text(f"{action}\n")
+            # A plan is there whole or not at all.
+            draft.rename(self._plans / name)
 
-    def left(self) -> list[str]:
-        """Return the plans that nobody has met."""
-        return sorted(path.name for path in self._plans.iterdir() if path.is_file())
+    def left(self, command: str | None = None) -> list[str]:
+        """Return the plans that nobody has met, of one command or of all."""
+        begin = "" if command is None else _file_of(command)
+        names = (path.name for path in self._plans.iterdir() if path.is_file())
+        return sorted(name for name in names if name.startswith(begin))
+
+
+def _file_of(command: str) -> str:
+    return f"{command.replace(' ', '-')}."

@@ -197,6 +197,11 @@ class RealService:
         }
         return http.post("/api/images", data=form | fields, files={"file": ("c.tar.gz", context)})
 
+    def wait_until_ready(self, image_id: int) -> None:
+        """Wait until it can have containers."""
+        sql = f"SELECT FROM images WHERE id = {image_id} AND status = 'ready'"
+        wait_until(lambda: bool(self.rows(sql)), _BUILD_SECONDS)
+
     def wait_until_built(self, image_id: int) -> None:
         """Wait until its last build has ended, however that was, and its public tag is set."""
         sql = (

@@ -61,4 +61,5 @@ def test_every_failpoint_that_is_declared_is_passed_by_an_operation(ground: Grou
 def test_every_recovery_is_in_time(matrix: Matrix, note: Note) -> None:
     note(matrix.text())
 
+    assert matrix.kills() > 0
     assert matrix.slowest() <= BOUND_SECONDS

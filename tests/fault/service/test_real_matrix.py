@@ -1,7 +1,9 @@
 """The kill matrix on a real engine with real processes: `make fault-long`.
 
-Every place that the operation passes, in api or worker. Leases and backoff pass in real time, so
-several installations are at it side by side, and go from operation to operation.
+Every place that the operation passes, in api or worker: at each of its turns, or once if the
+operation is composed. Every turn of those, too, would be half as many kills again and last an hour;
+the long run on an engine in memory has them. Leases and backoff pass in real time, so several
+installations are at it side by side, and go from operation to operation.
 """
 
 from __future__ import annotations
