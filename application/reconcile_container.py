@@ -124,11 +124,12 @@ class ReconcileContainer:
 
     def _after(self, error: EngineError, claim: ContainerClaim) -> None:
         engine, outcomes = self._tools(claim.lease)
-        if claim.lease.work is Work.OBSERVE and not claim.container.has_new_wish:
-            # Nothing is known, so nothing changes; the next pass looks again.
-            outcomes.settle(Settlement.looked())
-            return
         attempts = claim.lease.attempts
+        if claim.lease.work is Work.OBSERVE and not claim.container.has_new_wish:
+            # Nothing is known, so nothing changes; the next pass looks again at what it nominated.
+            ripe = claim.lease.ripe
+            outcomes.settle(settlement_after(error, attempts) if ripe else Settlement.looked())
+            return
         ceiling = EXHAUSTED_ATTEMPTS if isinstance(error, EngineExhausted) else CREATE_ATTEMPTS
         hopeless = attempts >= ceiling and not isinstance(error, NO_ATTEMPT)
         if hopeless and claim.lease.work is Work.START:
