@@ -6,6 +6,7 @@ ApplicationError
 ├── CommandRefused             an operator's command that the present state does not allow
 ├── LeaseLost                  another worker owns the aggregate by now
 ├── DatabaseUnavailable        no connection to PostgreSQL in time, or it was lost
+├── UnreadableRow              a newer version wrote something that this one does not know
 ├── InsufficientStorage        the volume is full, or below MIN_FREE_DISK_BYTES
 ├── UploadRejected             an upload that cannot become a build context
 │   ├── MalformedUpload        the multipart body itself is broken
@@ -75,6 +76,20 @@ class DatabaseUnavailable(ApplicationError):
 
     If the connection broke at the commit itself, it is unknown whether that was carried out.
     """
+
+
+class UnreadableRow(ApplicationError):
+    """A row holds what this version does not know; the newer one that wrote it can read it.
+
+    Attributes:
+        kind: "container".
+        row_id: its id.
+    """
+
+    def __init__(self, kind: str, row_id: int, why: str) -> None:
+        super().__init__(f"{kind} {row_id} cannot be read by this version: {why}")
+        self.kind = kind
+        self.row_id = row_id
 
 
 class InsufficientStorage(ApplicationError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from application.leases import Lease, Renewal, Settlement, Work
+from application.leases import Lease, Renewal, Settlement
 from application.unit_of_work import TransactionRunner
 
 
@@ -26,12 +26,8 @@ class KeepLeases:
     def hand_back(self, lease: Lease, retry_in_seconds: float = 0.0) -> None:
         """Give a lease up without an attempt: the worker ends, or a later wish replaced this one.
 
-        A look is not made up for: it says nothing of a step, and must not let one be due that a
-        policy or a backoff forbids. The next pass sees what it would have seen.
-
         Raises:
             LeaseLost: it was another's already.
         """
-        looks = lease.work is Work.OBSERVE
-        settlement = Settlement.looked() if looks else Settlement.again(retry_in_seconds)
+        settlement = Settlement.handed_back(lease, retry_in_seconds)
         self._transactions.run(lambda uow: uow.leases.settle(lease, settlement))

@@ -43,6 +43,7 @@ class Lease:
         generation: the wish that was claimed; 0 where there are no generations.
         desired: what that wish asks for; None where there are no wishes.
         attempts: how often this has been tried in vain since it last succeeded.
+        ripe: whether a wish or a step was due; a look at what was only nominated is not.
     """
 
     kind: Leased
@@ -53,6 +54,7 @@ class Lease:
     generation: int = 0
     desired: Desired | None = None
     attempts: int = 0
+    ripe: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,17 @@ class Settlement:
     def again(cls, seconds: float = 0.0) -> Settlement:
         """Not finished, and nobody's fault: handed back, superseded, engine unreachable."""
         return cls(applied=False, retry_in_seconds=seconds)
+
+    @classmethod
+    def handed_back(cls, lease: Lease, seconds: float = 0.0) -> Settlement:
+        """Given up without an attempt.
+
+        A look that was only nominated is not made up for: it says nothing of a step, and must not
+        let one be due that a policy or a backoff forbids. The next pass sees what it would have
+        seen. One that was due rests like everything else, or it would be claimed at once again.
+        """
+        nominated = lease.work is Work.OBSERVE and not lease.ripe
+        return cls.looked() if nominated else cls.again(seconds)
 
     @classmethod
     def retry(cls, seconds: float) -> Settlement:

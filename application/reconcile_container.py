@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from application.bring_up_container import BringUpContainer, Probe, Verdict
 from application.container_outcomes import ContainerOutcomes
-from application.errors import EngineError, EngineExhausted
+from application.errors import EngineError, EngineExhausted, UnreadableRow
 from application.leased_engine import LeasedEngine
 from application.leases import Lease, Settlement, Work
 from application.observe_container import observe
@@ -29,6 +29,10 @@ from domain.restart_policy import RestartBackoff
 EXHAUSTED_ATTEMPTS = 5
 # Any other trouble: about two minutes of backoff in which the engine answered each time.
 CREATE_ATTEMPTS = 8
+# What this version cannot read waits for the worker that follows.
+UNREADABLE_RETRY_SECONDS = 5.0
+
+_Unreadable = tuple[Lease, UnreadableRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class ReconcileContainer:
     """Carries out one step for one claimed container.
 
     Args:
-        note_setback: is told what the engine could not do, before it is decided what follows.
+        note_setback: is told what the engine could not do, before it is decided what follows, and
+            what could not be read.
         backoff: how long a container that ended rests before its policy starts it again.
     """
 
@@ -54,7 +59,7 @@ class ReconcileContainer:
         clock: Clock,
         bring_up: BringUpContainer,
         take_down: TakeDownContainer,
-        note_setback: Callable[[Lease, EngineError], None],
+        note_setback: Callable[[Lease, EngineError | UnreadableRow], None],
         backoff: RestartBackoff | None = None,
     ) -> None:
         self._transactions = transactions
@@ -66,18 +71,30 @@ class ReconcileContainer:
         self._backoff = backoff or RestartBackoff()
 
     def claim(self, engine_id: str, works: Collection[Work], limit: int) -> list[ContainerClaim]:
-        """Claim what is due and show the step that is taken for each."""
+        """Claim what is due and show the step that is taken for each.
 
-        def work(uow: UnitOfWork) -> list[ContainerClaim]:
-            claims = []
+        One that a newer version wrote is left to that one for a while, and keeps nobody waiting.
+        """
+
+        def work(uow: UnitOfWork) -> tuple[list[ContainerClaim], list[_Unreadable]]:
+            claims, unreadable = [], []
             for lease in uow.leases.claim_containers(engine_id, works, limit):
-                container = uow.containers.lock(lease.id)
+                try:
+                    container = uow.containers.lock(lease.id)
+                except UnreadableRow as exc:
+                    settlement = Settlement.handed_back(lease, UNREADABLE_RETRY_SECONDS)
+                    uow.leases.settle(lease, settlement)
+                    unreadable.append((lease, exc))
+                    continue
                 if lease.work is not Work.OBSERVE and container.begin():
                     uow.containers.save(container)
                 claims.append(ContainerClaim(lease, container))
-            return claims
+            return claims, unreadable
 
-        return self._transactions.run(work)
+        claims, unreadable = self._transactions.run(work)
+        for lease, error in unreadable:
+            self._note_setback(lease, error)
+        return claims
 
     def act(self, claim: ContainerClaim) -> Probe | None:
         """Take the step; a probe is returned when the port has to answer before it is done.
@@ -124,12 +141,13 @@ class ReconcileContainer:
 
     def _after(self, error: EngineError, claim: ContainerClaim) -> None:
         engine, outcomes = self._tools(claim.lease)
+        attempts = claim.lease.attempts
         if claim.lease.work is Work.OBSERVE and not claim.container.has_new_wish:
-            # Nothing is known, so nothing changes; the next pass looks again.
-            outcomes.settle(Settlement.looked())
+            # Nothing is known, so nothing changes; the next pass looks again at what it nominated.
+            ripe = claim.lease.ripe
+            outcomes.settle(settlement_after(error, attempts) if ripe else Settlement.looked())
             return
         error = weighed(error, claim.container.spec.engine_id, engine.engine_id)
-        attempts = claim.lease.attempts
         ceiling = EXHAUSTED_ATTEMPTS if isinstance(error, EngineExhausted) else CREATE_ATTEMPTS
         hopeless = attempts >= ceiling and not isinstance(error, NO_ATTEMPT)
         if hopeless and claim.lease.work is Work.START:

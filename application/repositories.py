@@ -68,6 +68,7 @@ class ContainerRepository(Protocol):
 
         Raises:
             NotFound: if there is none.
+            UnreadableRow: if a newer version wrote what this one does not know.
         """
 
     def image_id(self, container_id: int) -> int:

@@ -83,6 +83,7 @@ SET lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => %
     nominated_at = NULL
 FROM picked WHERE c.id = picked.id
 RETURNING c.id, c.image_id, c.lease_epoch, c.generation, c.desired, {_CONTAINER_WORK} AS work,
+          coalesce({_CONTAINER_RIPE}, false) AS ripe,
           -- What an earlier wish met with says nothing of this one.
           CASE WHEN c.generation > c.settled_generation THEN 0 ELSE c.attempts END AS attempts
 """
@@ -171,6 +172,7 @@ def claimed(
             generation=row["generation"],
             desired=Desired(row["desired"]) if row["desired"] else None,
             attempts=row["attempts"],
+            ripe=row.get("ripe", True),
         )
         for row in sorted(rows, key=lambda row: int(row["id"]))
     ]

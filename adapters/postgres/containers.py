@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres.identities import next_id
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.signals import Channel
-from application.errors import NotFound
+from application.errors import NotFound, UnreadableRow
 from domain.container import Container
 from domain.container_spec import ContainerSpec
 from domain.container_status import ContainerStatus, Desired
@@ -173,7 +173,14 @@ def _state(container: Container) -> dict[str, object]:
 
 
 def container_of(row: DictRow) -> Container:
-    """Rehydrate a container from a row of SELECT_CONTAINERS."""
+    """Rehydrate a container from a row of SELECT_CONTAINERS; raises UnreadableRow."""
+    try:
+        return _container_of(row)
+    except ValueError as exc:
+        raise UnreadableRow("container", row["id"], str(exc)) from exc
+
+
+def _container_of(row: DictRow) -> Container:
     spec = ContainerSpec(
         image_id=row["image_id"],
         build_id=row["build_id"],

@@ -65,6 +65,8 @@ KINDS: Mapping[type[Exception], Kind] = {
     app.CommandRefused: Kind(HTTPStatus.CONFLICT, "command-refused"),
     app.LeaseLost: Kind(HTTPStatus.CONFLICT, "lease-lost"),
     app.DatabaseUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", 5),
+    # While one version follows another: the api that comes next can read it.
+    app.UnreadableRow: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-row", 5),
     app.InsufficientStorage: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage", 60),
     app.MalformedUpload: Kind(HTTPStatus.BAD_REQUEST, "malformed-upload"),
     app.InvalidForm: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),

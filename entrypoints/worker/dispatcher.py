@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
@@ -38,6 +39,7 @@ UNFORESEEN_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 3.5
 
 CONTAINER_WORKS = (Work.START, Work.STOP, Work.DELETE, Work.OBSERVE)
+WORKS = (*CONTAINER_WORKS, Work.BUILD, Work.REMOVE_IMAGE)
 
 log = structlog.get_logger(__name__)
 
@@ -110,36 +112,47 @@ class Dispatcher:
             self._wake.wait(timeout=min(POLL_SECONDS, self._keeper.renewal_seconds))
             self._wake.clear()
             try:
-                self._waits.end_overdue()
-                self._keeper.renew()
-                self._claim()
-                self._keep_instances()
+                well = self._take_turn()
             except DatabaseUnavailable as exc:
                 log.warning("database unavailable", error=str(exc))
-                self._stopping.wait(POLL_SECONDS)
-            except Exception:
-                # One row that nobody foresaw must not end the work on all others.
-                log.exception("claiming failed")
+                well = False
+            if not well:
                 self._stopping.wait(POLL_SECONDS)
         self._drain()
 
+    def _take_turn(self) -> bool:
+        """Do all that a turn consists of, whatever becomes of its parts; returns if all went well.
+
+        Raises:
+            DatabaseUnavailable: the rest would not go better.
+        """
+        claiming = [partial(self._claim, work) for work in WORKS]
+        parts: list[Callable[[], None]] = [self._waits.end_overdue, self._keeper.renew, *claiming]
+        well = True
+        for part in (*parts, self._keep_instances):
+            try:
+                part()
+            except DatabaseUnavailable:
+                raise
+            except Exception:
+                log.exception("part of a turn failed")
+                well = False
+        return well
+
     # ---- claiming --------------------------------------------------------------------------
 
-    def _claim(self) -> None:
-        engine_id = self._monitor.engine_id
-        if engine_id is None or self._stopping.is_set():
+    def _claim(self, work: Work) -> None:
+        engine_id, free = self._monitor.engine_id, self._free(work)
+        if engine_id is None or not free or self._stopping.is_set():
             return
-        for work in CONTAINER_WORKS:
-            if free := self._free(work):
-                held_until = self._keeper.held_until(time.monotonic())
-                claims = self._reconcile.claim(engine_id, (work,), free)
-                jobs = [Job(claim.lease, held_until, claim) for claim in claims]
-                self._submit(jobs, self._act)
-        for work, use_case in ((Work.BUILD, self._builds), (Work.REMOVE_IMAGE, self._removals)):
-            if free := self._free(work):
-                held_until = self._keeper.held_until(time.monotonic())
-                leases = use_case.claim(engine_id, free)
-                self._submit([Job(lease, held_until) for lease in leases], self._act)
+        held_until = self._keeper.held_until(time.monotonic())
+        if work in CONTAINER_WORKS:
+            claims = self._reconcile.claim(engine_id, (work,), free)
+            jobs = [Job(claim.lease, held_until, claim) for claim in claims]
+        else:
+            use_case = self._builds if work is Work.BUILD else self._removals
+            jobs = [Job(lease, held_until) for lease in use_case.claim(engine_id, free)]
+        self._submit(jobs, self._act)
 
     def _free(self, work: Work) -> int:
         return max(self._limits[work] - self._jobs.on_threads(work), 0)

@@ -2,16 +2,18 @@
 
 import pytest
 
+from application.errors import EngineUnreachable
 from application.keep_leases import KeepLeases
+from application.leases import Work
 from application.reconcile_container import ContainerClaim
 from domain.container_status import Desired
 from domain.restart_policy import RestartPolicy
 from tests.integration.worker.worker import RAN, Worker
 
 
-def hand_back(worker: Worker, claim: ContainerClaim) -> None:
+def hand_back(worker: Worker, claim: ContainerClaim, retry_in_seconds: float = 0.0) -> None:
     leases = KeepLeases(worker.installation.transactions, lease_seconds=10)
-    leases.hand_back(claim.lease)
+    leases.hand_back(claim.lease, retry_in_seconds)
 
 
 def exited(worker: Worker, policy: RestartPolicy) -> int:
@@ -60,3 +62,35 @@ def test_a_step_that_is_handed_back_is_due_at_once(worker: Worker) -> None:
     worker.work()
 
     assert worker.status(container_id) == "stopped"
+
+
+# A look that is due: again, as after a list was asked for, or because its wish is new.
+DUE_LOOKS = ["next_attempt_at = now()", "generation = generation + 1"]
+
+
+@pytest.mark.parametrize("due", DUE_LOOKS)
+def test_a_look_that_was_due_and_failed_rests_and_is_taken_then(worker: Worker, due: str) -> None:
+    container_id = worker.run_container()
+    worker.installation.execute(f"UPDATE containers SET {due}")
+    claim = worker.claim()
+
+    hand_back(worker, claim, 60.0)
+
+    assert (claim.lease.work, worker.work()) == (Work.OBSERVE, 0)
+    worker.come_due()
+    assert worker.work() == 1
+    row = worker.installation.row("containers", container_id)
+    assert row["applied_generation"] == row["generation"]
+
+
+@pytest.mark.parametrize("due", DUE_LOOKS)
+def test_a_look_that_was_due_rests_after_trouble_with_the_engine(worker: Worker, due: str) -> None:
+    worker.run_container()
+    worker.installation.execute(f"UPDATE containers SET {due}")
+    worker.engine.fail_next("inspect", EngineUnreachable("nobody answers"))
+
+    worker.carry_out(worker.claim())
+
+    assert worker.work() == 0
+    worker.come_due()
+    assert worker.work() == 1
