@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import pytest
+import structlog
 
 from entrypoints.dev.database_server import DatabaseServer
 from entrypoints.dev.engine import docker_engine
@@ -19,6 +20,15 @@ from entrypoints.dev.kafka import Broker
 from entrypoints.dev.kafka_jars import BrokerUnavailableError
 from entrypoints.dev.postgres import database_server
 from migrations.runner import migrate
+
+# What is logged within a test's own process. A traceback with every local variable in colours takes
+# seconds of a busy machine, in the very thread that a test waits for.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 _MARKED = {"broker": "broker", "engine_host": "engine"}
 
