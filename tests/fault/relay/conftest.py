@@ -6,8 +6,9 @@ Tests kill and freeze it; whoever comes next finds it running.
 
 import contextlib
 import random
+import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 import pytest
@@ -17,6 +18,7 @@ from entrypoints.dev.kafka_jars import BrokerUnavailableError, java_program
 from entrypoints.dev.kafka_listeners import Listener, SecureListener, secure_listener
 from tests.conftest import unavailable
 from tests.fault.lengths import TEST_SECONDS
+from tests.fault.relay.evidence import evidence
 from tests.fault.relay.following_consumer import FollowingConsumer
 from tests.fault.relay.gated_proxy import GatedProxy
 from tests.fault.relay.slow_proxy import SlowProxy
@@ -24,6 +26,8 @@ from tests.fault.relay.writers import Writers
 from tests.integration.relay.relay_process import RelayUnderTest
 
 StartRelay = Callable[..., RelayUnderTest]
+
+_FAILED = pytest.StashKey[bool]()
 
 
 class StartWriters(Protocol):
@@ -104,9 +108,25 @@ def topic() -> str:
     return f"lifecycle-{uuid.uuid4()}"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.when == "call":
+        item.stash[_FAILED] = report.failed
+    return report
+
+
 @pytest.fixture
-def start_relay(database: str, mortal_broker: Broker, topic: str) -> Iterator[StartRelay]:
-    """Starts relays on this test's database and topic; those still alive are killed at the end."""
+def start_relay(
+    database: str, mortal_broker: Broker, topic: str, request: pytest.FixtureRequest
+) -> Iterator[StartRelay]:
+    """Starts relays on this test's database and topic; those still alive are killed at the end.
+
+    Of a test that failed it prints what is pending and blocked, and what the relays logged last.
+    """
+    started: list[RelayUnderTest] = []
     with contextlib.ExitStack() as relays:
 
         def start(**overrides: str) -> RelayUnderTest:
@@ -120,9 +140,12 @@ def start_relay(database: str, mortal_broker: Broker, topic: str) -> Iterator[St
                 "RELAY_PORT": "0",
                 **overrides,
             }
-            return relays.enter_context(RelayUnderTest(environment))
+            started.append(relays.enter_context(RelayUnderTest(environment)))
+            return started[-1]
 
         yield start
+        if request.node.stash.get(_FAILED, False):
+            sys.stdout.writelines(f"{line}\n" for line in evidence(database, started))
 
 
 @pytest.fixture

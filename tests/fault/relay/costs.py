@@ -26,6 +26,7 @@ EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
 SELECT id, event_id, topic, key, stream, sequence FROM outbox WHERE id > 0 ORDER BY id LIMIT 500
 """
 _ACKNOWLEDGED = "relay_commit_to_ack_seconds"
+_PUBLISHED = "relay_published_events_total"
 _BLOCKED = "relay_blocked_streams"
 # Of a stream that has nothing pending.
 _BLOCK = """
@@ -104,9 +105,7 @@ def _settled(database: str, relay: RelayUnderTest, consumer: FollowingConsumer) 
     """
     events = count(database, "events")
     wait_until(
-        lambda: relay.metric("relay_published_events_total") == events,
-        "all are counted",
-        RECOVERY_SECONDS,
+        lambda: relay.metric(_PUBLISHED) == events, f"all {events} are counted", RECOVERY_SECONDS
     )
     wait_until(lambda: count(database, "outbox") == 0, "all are deleted", RECOVERY_SECONDS)
     consumer.wait_for(events, RECOVERY_SECONDS)

@@ -74,7 +74,10 @@ class FollowingConsumer(threading.Thread):
 
     def wait_for(self, events: int, seconds: float) -> None:
         """Wait until this many events were applied, duplicates not counted."""
-        wait_until(lambda: self.fault or self.applied >= events, f"{events} events arrive", seconds)
+        try:
+            wait_until(lambda: self.fault or self.applied >= events, "they arrive", seconds)
+        except AssertionError as exc:
+            raise AssertionError(f"{self.applied} of {events} after {seconds:g} s") from exc
         assert self.fault is None, self.fault
 
     def expect_ledger(self, database: str, seconds: float) -> int:
