@@ -64,9 +64,16 @@ class DockerTag:
         found = _BUILD_TAG.fullmatch(self.tag)
         return int(found[1]) if found else None
 
+    def is_known(self, recorded: Recorded) -> bool:
+        if recorded.image(self.image_id, self.user_id) is None:
+            return False
+        return self.is_needed(recorded) or (
+            self.build_id is None or recorded.knows_build(self.image_id, self.build_id)
+        )
+
     def is_needed(self, recorded: Recorded) -> bool:
-        image = recorded.images.get(self.image_id)
-        if image is None or image.user_id != self.user_id:
+        image = recorded.image(self.image_id, self.user_id)
+        if image is None or image.is_deleted:
             return False
         if self.build_id is None or self.tag == image.tag:
             # The public one, or one that somebody else has set.
@@ -90,6 +97,9 @@ class UntaggedImage:
     @property
     def label(self) -> str:
         return self.docker_image_id
+
+    def is_known(self, recorded: Recorded) -> bool:
+        return recorded.knows_build(self.image_id, self.build_id)
 
     def is_needed(self, recorded: Recorded) -> bool:
         if recorded.needs_docker_image(self.docker_image_id):
