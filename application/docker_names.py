@@ -23,13 +23,14 @@ _BUILD_TAG = re.compile(r"b([1-9][0-9]{0,17})")
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image on an engine that bears our installation's label.
+    """An image on an engine.
 
     Attributes:
         tags: its names, as `repository:tag`.
         image_id: the image in its labels, None if it bears none.
         build_id: the build in its labels, None if it bears none.
         touched_at: when it was made or tagged last, whichever was later; None if that is not told.
+        installation_id: whose label it bears, None if it bears none.
     """
 
     docker_image_id: str
@@ -37,6 +38,7 @@ class ListedImage:
     image_id: int | None
     build_id: int | None
     touched_at: datetime | None
+    installation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

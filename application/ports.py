@@ -139,7 +139,7 @@ class ContainerEngine(Protocol):
     def tag(self, docker_image_id: str, tag: str) -> None: ...
 
     def remove_tag(self, tag: str) -> None:
-        """Remove an image's tag; what is gone already is no error."""
+        """Remove a tag of an image of ours; gone already, or another's by now, is no error."""
 
     def list_images(self) -> Sequence[ListedImage]:
         """Return every image with our installation's label, tagged or not: all or none.

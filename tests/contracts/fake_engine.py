@@ -152,7 +152,7 @@ class FakeContainerEngine:
 
     def remove_tag(self, tag: str) -> None:
         with self._call("remove_tag", tag):
-            self.docker.remove_tag(tag)
+            self.docker.remove_tag(tag, self._installation_id)
 
     def list_images(self) -> list[ListedImage]:
         with self._call("list_images", ""):

@@ -20,6 +20,7 @@ from tests.integration.postgres.installation import Installation
 from tests.integration.worker_process.conftest import WorkerSettings
 
 ENGINE_ID = "5f0c5a2e-1111-2222-3333-444455556666"
+INSTALLATION_ID = "test"
 DIGEST = "sha256:" + "a" * 64
 TAG = "nvidia-app-uada-i999:b1"
 UPLOAD = ".incoming/" + "f" * 32
@@ -43,7 +44,13 @@ _IMAGE = {
     "Id": DIGEST,
     "RepoTags": [TAG],
     "Created": "2020-01-01T00:00:00Z",
-    "Config": {"Labels": {"orchestrator.image_id": "999", "orchestrator.build_id": "1"}},
+    "Config": {
+        "Labels": {
+            "orchestrator.installation_id": INSTALLATION_ID,
+            "orchestrator.image_id": "999",
+            "orchestrator.build_id": "1",
+        }
+    },
     "Metadata": {"LastTagTime": "2020-01-02T00:00:00.5Z"},
 }
 
@@ -72,7 +79,7 @@ def settings(
             "INSERT INTO engines (engine_id, host, version, reachable, passed_at)"
             f" VALUES ('{ENGINE_ID}', '127.0.0.1', '26.1.5', true, now())"
         )
-    return {**settings, "ENGINE": str(engine)}
+    return {**settings, "ENGINE": str(engine), "INSTALLATION_ID": INSTALLATION_ID}
 
 
 @pytest.fixture
