@@ -90,7 +90,7 @@ class ContextStore(Protocol):
         """Return the relative path of a build's log."""
 
     def log_tail(self, relative: str) -> LogTail:
-        """Return the end of a build log as far as it is written; empty if there is none yet."""
+        """Return the end of a build log as far as it is written; empty if none can be read."""
 
     def remove(self, user_id: str, image_id: int) -> None:
         """Remove an image's context and logs; what is gone already is no error."""

@@ -80,7 +80,8 @@ class VolumeContextStore:
                 size = os.fstat(log.fileno()).st_size
                 log.seek(max(size - _TAIL_BYTES, 0))
                 text = log.read(_TAIL_BYTES).decode(errors="replace").replace("\0", "")
-        except FileNotFoundError:
+        except OSError:
+            # There is none yet, or the volume stumbles, which costs no build its outcome.
             return LogTail("", truncated=False)
         tail = LogTail.of(text)
         return LogTail(tail.text, tail.truncated or size > _TAIL_BYTES)

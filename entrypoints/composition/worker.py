@@ -117,6 +117,7 @@ class Worker(Storage):
             Storage.settings.provided.concurrent_builds_per_user,
         ),
         Storage.space,
+        Storage.claim_volume.provided.check,
         timeout_seconds=Storage.settings.provided.build_timeout_seconds,
     )
     removals = providers.Singleton(

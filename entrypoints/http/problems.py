@@ -69,6 +69,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     # While one version follows another: the api that comes next can read it.
     app.UnreadableRow: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-row", 5),
     app.InsufficientStorage: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage", 60),
+    app.VolumeUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "volume-unavailable", 60),
     app.VolumeUntrusted: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "volume-untrusted", 60),
     app.MalformedUpload: Kind(HTTPStatus.BAD_REQUEST, "malformed-upload"),
     app.InvalidForm: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
