@@ -6,7 +6,7 @@ one engine give the same. So whatever a tag of ours leads to is ours by its labe
 
 from __future__ import annotations
 
-from adapters.docker.build_flags import build_flags
+from adapters.docker.build_flags import BUILD_ENVIRONMENT, build_flags
 from adapters.docker.build_log import BuildLog
 from adapters.docker.cli_call import CutOff
 from adapters.docker.engine_commands import EngineCommands
@@ -76,7 +76,7 @@ class ImageCommands(EngineCommands):
                 BuildLog(order.log, self._max_build_log_bytes) as log,
                 self._calls.call(order.timeout_seconds, _build_key(order.build_id)) as call,
             ):
-                call.stream(command, log.write, classified_build)
+                call.stream(command, log.write, classified_build, BUILD_ENVIRONMENT)
         except OSError as exc:
             raise EngineTransient("the worker has no room for the files of a call") from exc
         except CutOff as exc:

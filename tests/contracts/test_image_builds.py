@@ -132,24 +132,6 @@ def test_the_last_tag_stays_while_a_container_needs_it(subject: Subject, tmp_pat
     assert subject.engine.inspect(container) is None
 
 
-def test_a_tag_that_another_installation_has_taken_is_gone_to_us_and_stays_theirs(
-    subject: Subject, tmp_path: Path
-) -> None:
-    """The ids of both begin at 1: they name their images alike."""
-    order = subject.build_order(make_busybox_context(tmp_path / "ours", "exit 46"))
-    subject.engine.build(order)
-    other = subject.other_installation()
-    make_busybox_context(tmp_path / "theirs", "exit 47")
-    theirs = other.build(replace(order, context=tmp_path / "theirs"))
-
-    subject.engine.remove_tag(order.tags[0])
-    kept = {image.docker_image_id: tuple(image.tags) for image in other.list_images()}
-    other.remove_tag(order.tags[0])
-
-    assert kept == {theirs: order.tags}
-    assert other.list_images() == []
-
-
 def test_what_was_built_is_listed_as_ours_and_as_nobody_elses(
     subject: Subject, tmp_path: Path
 ) -> None:
