@@ -23,13 +23,14 @@ _BUILD_TAG = re.compile(r"b([1-9][0-9]{0,17})")
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image on an engine that bears our installation's label.
+    """An image on an engine.
 
     Attributes:
         tags: its names, as `repository:tag`.
         image_id: the image in its labels, None if it bears none.
         build_id: the build in its labels, None if it bears none.
         touched_at: when it was made or tagged last, whichever was later; None if that is not told.
+        installation_id: whose label it bears, None if it bears none.
     """
 
     docker_image_id: str
@@ -37,6 +38,7 @@ class ListedImage:
     image_id: int | None
     build_id: int | None
     touched_at: datetime | None
+    installation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,16 @@ class DockerTag:
         found = _BUILD_TAG.fullmatch(self.tag)
         return int(found[1]) if found else None
 
+    def is_known(self, recorded: Recorded) -> bool:
+        if recorded.image(self.image_id, self.user_id) is None:
+            return False
+        return self.is_needed(recorded) or (
+            self.build_id is None or recorded.knows_build(self.image_id, self.build_id)
+        )
+
     def is_needed(self, recorded: Recorded) -> bool:
-        image = recorded.images.get(self.image_id)
-        if image is None or image.user_id != self.user_id:
+        image = recorded.image(self.image_id, self.user_id)
+        if image is None or image.is_deleted:
             return False
         if self.build_id is None or self.tag == image.tag:
             # The public one, or one that somebody else has set.
@@ -90,6 +99,9 @@ class UntaggedImage:
     @property
     def label(self) -> str:
         return self.docker_image_id
+
+    def is_known(self, recorded: Recorded) -> bool:
+        return recorded.knows_build(self.image_id, self.build_id)
 
     def is_needed(self, recorded: Recorded) -> bool:
         if recorded.needs_docker_image(self.docker_image_id):

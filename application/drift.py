@@ -69,6 +69,11 @@ class Drift:
     alarm: str | None
 
 
+def is_accident(count: int, of: int) -> bool:
+    """Return whether so many of so many differ that it is no accident of single ones."""
+    return count >= ACCIDENT_LEAST and count > of * ACCIDENT_SHARE
+
+
 def drift_between(known: Collection[Known], found: Collection[Observation]) -> Drift:
     """Compare what is recorded with a complete list that was taken later."""
     by_uid: dict[UUID, Known] = {row.uid: row for row in known}
@@ -114,8 +119,8 @@ def _expected(known: Collection[Known]) -> int:
 
 
 def _alarm(missing: int, expected: int, strangers: int, found: int) -> str | None:
-    if missing >= ACCIDENT_LEAST and missing > expected * ACCIDENT_SHARE:
+    if is_accident(missing, expected):
         return f"{missing} of {expected} recorded containers are missing on the engine"
-    if strangers >= ACCIDENT_LEAST and strangers > found * ACCIDENT_SHARE:
+    if is_accident(strangers, found):
         return f"{strangers} of {found} containers with our label are not recorded"
     return None

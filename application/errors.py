@@ -8,6 +8,9 @@ ApplicationError
 ├── DatabaseUnavailable        no connection to PostgreSQL in time, or it was lost
 ├── UnreadableRow              a newer version wrote something that this one does not know
 ├── InsufficientStorage        the volume is full, or below MIN_FREE_DISK_BYTES
+├── VolumeUnavailable          the volume cannot be read just now, or is not mounted
+├── VolumeUntrusted            the volume is not, or not evidently, this installation's
+├── SweepDoubted               more of what a sweep found is unknown than crashes leave behind
 ├── UploadRejected             an upload that cannot become a build context
 │   ├── MalformedUpload        the multipart body itself is broken
 │   ├── InvalidForm            fields of the form are missing or invalid
@@ -97,6 +100,18 @@ class InsufficientStorage(ApplicationError):
 
     Its text is for the caller.
     """
+
+
+class VolumeUnavailable(ApplicationError):
+    """The volume did not let itself be read, which says nothing of what is on it."""
+
+
+class VolumeUntrusted(ApplicationError):
+    """What is on the volume does not belong to what is recorded: nothing there is touched."""
+
+
+class SweepDoubted(ApplicationError):
+    """Too much is unknown for an accident of single things: a sweep removed nothing."""
 
 
 class UploadRejected(ApplicationError):

@@ -7,6 +7,9 @@
                         needed
     an untagged image   while the build that made it is needed
 
+What has a row, and be it a deleted one, is known; what has none is unknown. Little of that is a
+crash's, much of it says that this is not what the record is of.
+
 A build is needed while it is unfinished, while it is its image's good one, and while a container
 that is not deleted was made from it. Nothing here looks at age: what is not recorded yet is told
 apart from what is not recorded any more by a grace (`application/sweep_leftovers.py`).
@@ -31,7 +34,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordedImage:
-    """An image that is not deleted.
+    """An image.
 
     Attributes:
         tag: of its public tag.
@@ -39,6 +42,7 @@ class RecordedImage:
 
     user_id: str
     tag: str
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,17 @@ class Recorded:
     images: Mapping[int, RecordedImage]
     builds: Mapping[int, RecordedBuild]
 
-    def needs_build(self, image_id: int, build_id: int) -> bool:
+    def image(self, image_id: int, user_id: str) -> RecordedImage | None:
+        """Return the image, deleted or not; None unless it is this user's."""
+        image = self.images.get(image_id)
+        return image if image is not None and image.user_id == user_id else None
+
+    def knows_build(self, image_id: int, build_id: int) -> bool:
         build = self.builds.get(build_id)
-        return build is not None and build.needed and build.image_id == image_id
+        return build is not None and build.image_id == image_id
+
+    def needs_build(self, image_id: int, build_id: int) -> bool:
+        return self.knows_build(image_id, build_id) and self.builds[build_id].needed
 
     def needs_docker_image(self, docker_image_id: str) -> bool:
         return any(
@@ -90,6 +102,10 @@ class Upload:
     def label(self) -> str:
         return f".incoming/{self.name}"
 
+    def is_known(self, _: Recorded) -> bool:
+        """None is ever recorded, which says nothing."""
+        return True
+
     def is_needed(self, _: Recorded) -> bool:
         return False
 
@@ -109,9 +125,12 @@ class ImageFolder:
     def label(self) -> str:
         return f"{self.user_id}/{self.image_id}"
 
+    def is_known(self, recorded: Recorded) -> bool:
+        return recorded.image(self.image_id, self.user_id) is not None
+
     def is_needed(self, recorded: Recorded) -> bool:
-        image = recorded.images.get(self.image_id)
-        return image is not None and image.user_id == self.user_id
+        image = recorded.image(self.image_id, self.user_id)
+        return image is not None and not image.is_deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +148,12 @@ class BuildLogFile:
     def label(self) -> str:
         return f"{self.folder.label}/builds/{self.build_id}.log"
 
+    def is_known(self, recorded: Recorded) -> bool:
+        return recorded.knows_build(self.folder.image_id, self.build_id)
+
     def is_needed(self, recorded: Recorded) -> bool:
         """Not without its folder's image: then it goes with the folder, if at all."""
-        build = recorded.builds.get(self.build_id)
-        known = build is not None and build.image_id == self.folder.image_id
-        return known or not self.folder.is_needed(recorded)
+        return self.is_known(recorded) or not self.folder.is_needed(recorded)
 
 
 StoredFile = Upload | ImageFolder | BuildLogFile

@@ -90,7 +90,7 @@ class ContextStore(Protocol):
         """Return the relative path of a build's log."""
 
     def log_tail(self, relative: str) -> LogTail:
-        """Return the end of a build log as far as it is written; empty if there is none yet."""
+        """Return the end of a build log as far as it is written; empty if none can be read."""
 
     def remove(self, user_id: str, image_id: int) -> None:
         """Remove an image's context and logs; what is gone already is no error."""
@@ -139,7 +139,7 @@ class ContainerEngine(Protocol):
     def tag(self, docker_image_id: str, tag: str) -> None: ...
 
     def remove_tag(self, tag: str) -> None:
-        """Remove an image's tag; what is gone already is no error."""
+        """Remove a tag of an image of ours; gone already, or another's by now, is no error."""
 
     def list_images(self) -> Sequence[ListedImage]:
         """Return every image with our installation's label, tagged or not: all or none.

@@ -51,7 +51,8 @@ class RemoveImage:
                 # Another engine knows none of the tags, which says nothing of the one that does.
                 raise EngineTransient("another engine answers")
             for tag in tags:
-                seconds = self._engine.limits.tag + MARGIN_SECONDS
+                # It is looked at before.
+                seconds = self._engine.limits.inspect + self._engine.limits.tag + MARGIN_SECONDS
                 self._transactions.run(lambda uow: uow.leases.cover(lease, seconds))  # noqa: B023 - runs at once
                 self._engine.remove_tag(tag)
         except EngineError as exc:

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from application.engine_calls import BuildOrder
 from application.errors import (
-    BuildFailed,
+    ApplicationError,
     BuildInterrupted,
     EngineError,
     EngineRefused,
     EngineTransient,
     LeaseLost,
+    VolumeUnavailable,
 )
 from application.leases import BuildQuota, Lease, Settlement
+from application.order_build import OrderBuild
 from application.ports import Clock, ContainerEngine, ContextStore, DiskSpace
 from application.publish_tag import PublishTag
 from application.retries import NO_ATTEMPT, settlement_after, weighed
@@ -31,7 +32,7 @@ from domain.image import Image
 # A build that took three workers down with it is not tried on a fourth.
 MAX_ATTEMPTS = 3
 
-# Disk space comes back when somebody removes something.
+# Disk space comes back when somebody removes something, a volume when somebody mounts it.
 NO_ROOM_SECONDS = 10.0
 
 
@@ -45,7 +46,8 @@ class RunBuild:
     """Carries out claimed builds.
 
     Args:
-        note_setback: is told what the engine could not do, before it is decided what follows.
+        note_setback: is told what engine or volume could not do, before it is decided what follows.
+        check_volume: raises VolumeUntrusted unless the volume with the contexts is there.
         quota: how many builds may be in hand, of this worker and of each user.
         timeout_seconds: of each attempt; after that it is ended and the build has failed,
             BUILD_TIMEOUT_SECONDS. One that was cut short before takes nothing of it, and one at
@@ -58,9 +60,10 @@ class RunBuild:
         engine: ContainerEngine,
         store: ContextStore,
         clock: Clock,
-        note_setback: Callable[[Lease, EngineError], None],
+        note_setback: Callable[[Lease, ApplicationError], None],
         quota: BuildQuota,
         space: DiskSpace,
+        check_volume: Callable[[], None],
         *,
         timeout_seconds: float,
     ) -> None:
@@ -72,7 +75,7 @@ class RunBuild:
         self._quota = quota
         self._publish_tag = PublishTag(transactions, engine)
         self._space = space
-        self._timeout_seconds = timeout_seconds
+        self._orders = OrderBuild(store, check_volume, timeout_seconds=timeout_seconds)
 
     def claim(self, engine_id: str, limit: int) -> Sequence[Lease]:
         """Claim builds that are due, as many as the quota has room for."""
@@ -97,6 +100,10 @@ class RunBuild:
             self._publish_tag.act(lease, attempt.image, attempt.build)
         except BuildInterrupted:
             self._transactions.run(lambda uow: self._interrupted(uow, lease))
+        except VolumeUnavailable as exc:
+            waits_for = exc
+            self._note_setback(lease, waits_for)
+            self._transactions.run(lambda uow: self._postpone(uow, lease, waits_for))
         except EngineError as exc:
             self._after(exc, lease, engine_id)
 
@@ -111,9 +118,7 @@ class RunBuild:
         self._transactions.run(lambda uow: self._postpone(uow, lease, error))
 
     def _build(self, lease: Lease, attempt: _Attempt, engine_id: str) -> _Attempt:
-        order = self._order(attempt)
-        if not order.context.is_dir():
-            raise BuildFailed("the stored build context is gone: upload the image again")
+        order = self._orders.order(attempt.image, attempt.build)
         docker_image_id = self._engine.build(order)
         if self._engine.engine_id() != engine_id:
             # What was built is on an engine that nobody will look for it on.
@@ -184,7 +189,9 @@ class RunBuild:
         uow.builds.save(build)
         uow.leases.settle(lease, Settlement.again())
 
-    def _postpone(self, uow: UnitOfWork, lease: Lease, error: EngineError) -> None:
+    def _postpone(
+        self, uow: UnitOfWork, lease: Lease, error: EngineError | VolumeUnavailable
+    ) -> None:
         image, build = self._lock(uow, lease)
         if build.status is BuildStatus.RUNNING and build.cancel_requested:
             # What was to be ended has ended, if not by that wish.
@@ -192,11 +199,16 @@ class RunBuild:
             self._finish(uow, lease, image, build)
             return
         if build.status is BuildStatus.RUNNING:
-            if isinstance(error, NO_ATTEMPT):
+            if isinstance(error, (*NO_ATTEMPT, VolumeUnavailable)):
                 build.hand_back()
             else:
                 build.note_setback(str(error))
             uow.builds.save(build)
+        if isinstance(error, VolumeUnavailable):
+            if image.note_build_delayed("the build waits for the volume that its context is on"):
+                uow.images.save(image)
+            uow.leases.settle(lease, Settlement.again(NO_ROOM_SECONDS))
+            return
         uow.leases.settle(lease, settlement_after(error, lease.attempts))
 
     def _cancel(self, image: Image, build: Build) -> None:
@@ -213,14 +225,3 @@ class RunBuild:
         image = uow.images.lock(lease.image_id)
         uow.leases.hold(lease)
         return image, uow.builds.lock(lease.id)
-
-    def _order(self, attempt: _Attempt) -> BuildOrder:
-        build, image = attempt.build, attempt.image
-        return BuildOrder(
-            build_id=build.id,
-            image_id=image.id,
-            context=self._store.path(image.source_path),
-            log=self._store.path(build.log_path),
-            tags=(image.build_tag(build.id),),
-            timeout_seconds=self._timeout_seconds,
-        )

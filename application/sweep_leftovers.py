@@ -1,22 +1,33 @@
 """Sweep what crashes left behind: files, Docker tags and images that nobody needs any more.
 
     list files and images -> read what is recorded of them -> not needed, and old enough
+                          -> not too much of it unknown
                           -> each one looked up once more, right before it is removed
 
 In that order: what is listed first and not recorded afterwards is not about to be recorded, but for
 what is written before its row is (a context, `application/upload_image.py`): hence a grace. A list
-that fails means that nothing is removed, and so does an engine in quarantine, or another one.
+that fails means that nothing is removed, and so does an engine in quarantine, or another one, and a
+volume that is not this installation's. A database that forgot, or is another one, knows nothing of
+what is needed: where it does not know a fifth of what is old, nothing is removed either.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from application.docker_names import DockerName, DockerTag, UntaggedImage, docker_names
-from application.errors import EngineError, EngineInterrupted, EngineUnreachable, EngineUntrusted
+from application.drift import is_accident
+from application.errors import (
+    EngineError,
+    EngineInterrupted,
+    EngineUnreachable,
+    EngineUntrusted,
+    SweepDoubted,
+)
 from application.leftovers import BuildLogFile, ImageFolder, Recorded, StoredFile, Upload
 from application.ports import Clock, ContainerEngine
 from application.sweep_report import Kept, Leftover, SweepReport
@@ -83,6 +94,7 @@ class SweepLeftovers:
     """Makes sweeps.
 
     Args:
+        check_volume: raises VolumeUntrusted unless the files are this installation's.
         grace_seconds: how old something must be to be taken for left behind, SWEEP_GRACE_SECONDS.
     """
 
@@ -92,6 +104,7 @@ class SweepLeftovers:
         files: StoredFiles,
         register: SweepRegister,
         clock: Clock,
+        check_volume: Callable[[], None],
         *,
         grace_seconds: float,
     ) -> None:
@@ -99,6 +112,7 @@ class SweepLeftovers:
         self._files = files
         self._register = register
         self._clock = clock
+        self._check_volume = check_volume
         self._grace_seconds = grace_seconds
 
     def run(
@@ -106,16 +120,21 @@ class SweepLeftovers:
         engine_id: str,
         *,
         dry_run: bool = False,
+        force: bool = False,
         tell: Callable[[Leftover], None] = tell_nobody,
     ) -> SweepReport:
         """Make one sweep.
 
         Args:
             dry_run: find, and remove nothing.
+            force: remove it however much of it is unknown.
             tell: is told each thing when it is removed, or would be.
 
         Raises:
-            EngineUntrusted: the engine is in quarantine, or another one; nothing more was removed.
+            EngineUntrusted: the engine is in quarantine, another one, or no pass has found it in
+                order yet; nothing more was removed.
+            VolumeUntrusted: the volume is not this installation's; nothing more was removed.
+            SweepDoubted: too much is unknown; nothing was removed, but in a dry run all was told.
             EngineError, OSError: a list is not complete: nothing was removed. Or the engine went
                 away meanwhile: nothing more was.
             DatabaseUnavailable: nothing more was removed.
@@ -124,11 +143,16 @@ class SweepLeftovers:
         self._check(engine_id)
         found: list[Found] = [*files, *docker_names(listed)]
         recorded = self._recorded(found)
+        due = [
+            (each, leftover)
+            for each in found
+            if not each.is_needed(recorded) and (leftover := self._outworn(each)) is not None
+        ]
+        doubt = None if force else _doubt(found, [each for each, _ in due], recorded)
+        if doubt is not None and not dry_run:
+            raise doubt
         removed, kept = [], []
-        for each in found:
-            leftover = None if each.is_needed(recorded) else self._outworn(each)
-            if leftover is None:
-                continue
+        for each, leftover in due:
             try:
                 gone = dry_run or self._remove(engine_id, each)
             except (EngineUntrusted, EngineUnreachable, EngineInterrupted):
@@ -139,6 +163,8 @@ class SweepLeftovers:
             if gone:
                 removed.append(leftover)
                 tell(leftover)
+        if doubt is not None:
+            raise doubt
         return SweepReport(removed, kept)
 
     def _check(self, engine_id: str) -> None:
@@ -148,6 +174,7 @@ class SweepLeftovers:
         reason = self._register.refusal(engine_id)
         if reason is not None:
             raise EngineUntrusted(reason)
+        self._check_volume()
 
     def _recorded(self, found: Collection[Found]) -> Recorded:
         images: set[int] = set()
@@ -199,3 +226,18 @@ class SweepLeftovers:
             case _:
                 self._files.remove(found)
         return True
+
+
+def _doubt(
+    found: Collection[Found], due: Collection[Found], recorded: Recorded
+) -> SweepDoubted | None:
+    """Return why what is found is not what is recorded, None if it may well be."""
+    all_of = Counter(each.kind for each in found)
+    unknown_of = Counter(each.kind for each in due if not each.is_known(recorded))
+    for kind, unknown in unknown_of.items():
+        if is_accident(unknown, all_of[kind]):
+            return SweepDoubted(
+                f"of {all_of[kind]} things of kind {kind} the database knows nothing of {unknown}:"
+                " is it the right one, and complete?"
+            )
+    return None

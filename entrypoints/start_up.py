@@ -13,7 +13,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from psycopg.errors import UndefinedTable
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.pool import connection_options
+from application.errors import DatabaseUnavailable, VolumeUntrusted
 from entrypoints.settings import Settings
 from entrypoints.starting_server import StartingServer
 
@@ -55,7 +57,7 @@ def end_on_signals() -> None:
 
 
 def open_storage(storage: Storage, settings: Settings, listener: socket.socket) -> None:
-    """Make the volume's folders, wait for the database and its tables, and connect.
+    """Make the volume's folders, wait for the database and its tables, connect; claim the volume.
 
     Args:
         listener: where the process will serve; until then it tells there what it waits for.
@@ -63,10 +65,8 @@ def open_storage(storage: Storage, settings: Settings, listener: socket.socket) 
     Raises:
         StartRefused: something that does not heal by itself.
     """
-    try:
+    with _volume_refused():
         storage.store().prepare()
-    except OSError as exc:
-        raise StartRefused(f"BUILD_CONTEXT_BASE_DIR: {exc.filename}: {exc.strerror}") from exc
     with StartingServer(listener) as starting:
 
         def tell(reason: str) -> None:
@@ -74,7 +74,7 @@ def open_storage(storage: Storage, settings: Settings, listener: socket.socket) 
 
         recorded_id = wait_for_database(settings.database_url, tell)
         storage.pool().open()
-        while not _has_connection(storage):
+        while not (_has_connection(storage) and _has_claimed_volume(storage)):
             # It went away again since it was looked at.
             tell(_NO_CONNECTION)
             log.warning("not ready", waits_for=_NO_CONNECTION)
@@ -110,6 +110,30 @@ def _has_connection(storage: Storage) -> bool:
             return True
     except PoolTimeout:
         return False
+
+
+def _has_claimed_volume(storage: Storage) -> bool:
+    """Return whether the volume is this installation's; False if the database did not tell.
+
+    Raises:
+        StartRefused: it is another's, or does not let itself be read.
+    """
+    try:
+        with _volume_refused():
+            storage.claim_volume().claim()
+    except DatabaseUnavailable:
+        return False
+    return True
+
+
+@contextmanager
+def _volume_refused() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StartRefused(f"BUILD_CONTEXT_BASE_DIR: {exc.filename}: {exc.strerror}") from exc
+    except VolumeUntrusted as exc:
+        raise StartRefused(f"BUILD_CONTEXT_BASE_DIR: {exc}") from exc
 
 
 def _look(database_url: str) -> tuple[str, str | None]:

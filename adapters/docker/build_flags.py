@@ -1,11 +1,22 @@
-"""What every image is built with: the engine's own BuildKit, plain progress, our labels."""
+"""What every image is built with: the engine's own BuildKit, plain progress, our labels, a policy.
+
+The engine's own BuildKit resolves the names of images that are on the engine, and all users' are:
+`FROM`, `COPY --from` and `RUN --mount=from=` of another user's would read what is in it. Our names
+are to be guessed. BuildKit obeys the policy whichever frontend a Dockerfile asks for; by its id no
+image is found. Engines before 24 do not know policies, and ignore this one: seen with 20.10.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from adapters.docker import labels
 from application.engine_calls import BuildOrder
+
+# What buildx reads, and hands to BuildKit with the build.
+_POLICY = Path(__file__).with_name("source_policy.json")
+BUILD_ENVIRONMENT: Mapping[str, str] = {"EXPERIMENTAL_BUILDKIT_SOURCE_POLICY": str(_POLICY)}
 
 
 def build_flags(order: BuildOrder, installation_id: str) -> Iterator[str]:

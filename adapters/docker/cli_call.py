@@ -84,6 +84,7 @@ class CliCall:
         command: Sequence[str],
         take: Callable[[str], None],
         classify: Callable[[str], EngineError] = classified,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Make the call and hand over each line that it writes, to whichever stream, as it comes.
 
@@ -91,14 +92,21 @@ class CliCall:
 
         Args:
             classify: reads the last lines, should the call fail.
+            environment: what is added to this process's own.
         """
         self._classify = classify
         with self._process.swept():
-            self._hand_over(command, take)
+            self._hand_over(command, take, environment or {})
 
-    def _hand_over(self, command: Sequence[str], take: Callable[[str], None]) -> None:
+    def _hand_over(
+        self,
+        command: Sequence[str],
+        take: Callable[[str], None],
+        environment: Mapping[str, str],
+    ) -> None:
         started = self._process.command(command, merged=True)
-        lines = iter(stream_stdout_and_stderr(started, env=self._process.environment))
+        added = {**self._process.environment, **environment}
+        lines = iter(stream_stdout_and_stderr(started, env=added))
         try:
             for _, data in lines:
                 line = data.decode(errors="replace").rstrip("\n")

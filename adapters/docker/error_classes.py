@@ -120,7 +120,13 @@ _OF_BUILDS: _Table = (
     (BuildFailed, _texts(r": exit code: \d+$")),
     (TlsRefused, _TLS_FAILED),
     (EngineUnreachable, _NOBODY_THERE),
-    (BuildFailed, _texts(r"dockerfile parse error|failed to read dockerfile|invalid (tag|ref)")),
+    (
+        BuildFailed,
+        _texts(
+            r"dockerfile parse error|failed to read dockerfile|invalid (tag|ref)",
+            r"denied by policy$",
+        ),
+    ),
     (EngineExhausted, _NO_ROOM),
     # A registry that the Dockerfile names and nobody knows.
     (BuildFailed, _texts(r"no such host")),

@@ -1,8 +1,12 @@
-"""The images of one engine: built, tagged, listed, removed."""
+"""The images of one engine: built, tagged, listed, removed.
+
+Tags bear the ids of user, image and build, which begin at 1 in each database: two installations on
+one engine give the same. So whatever a tag of ours leads to is ours by its labels only.
+"""
 
 from __future__ import annotations
 
-from adapters.docker.build_flags import build_flags
+from adapters.docker.build_flags import BUILD_ENVIRONMENT, build_flags
 from adapters.docker.build_log import BuildLog
 from adapters.docker.cli_call import CutOff
 from adapters.docker.engine_commands import EngineCommands
@@ -16,6 +20,7 @@ from application.errors import (
     EngineInterrupted,
     EngineRefused,
     EngineTransient,
+    OutcomeUnknown,
 )
 
 
@@ -40,7 +45,8 @@ class ImageCommands(EngineCommands):
 
     def remove_tag(self, tag: str) -> None:
         try:
-            self._run(self._limits.tag, ["image", "rm", tag])
+            if self._inspected(tag).installation_id == self._installation_id:
+                self._run(self._limits.tag, ["image", "rm", tag])
         except Gone:
             return
 
@@ -53,8 +59,7 @@ class ImageCommands(EngineCommands):
 
     def remove_image(self, docker_image_id: str) -> None:
         try:
-            answer = self._run(self._limits.inspect, ["image", "inspect", docker_image_id])
-            if any(image.tags for image in listed_images(answer)):
+            if self._inspected(docker_image_id).tags:
                 # By its id it would go with its one tag.
                 raise EngineTransient("the image has a tag by now")
             self._run(self._limits.remove, ["image", "rm", docker_image_id])
@@ -71,7 +76,7 @@ class ImageCommands(EngineCommands):
                 BuildLog(order.log, self._max_build_log_bytes) as log,
                 self._calls.call(order.timeout_seconds, _build_key(order.build_id)) as call,
             ):
-                call.stream(command, log.write, classified_build)
+                call.stream(command, log.write, classified_build, BUILD_ENVIRONMENT)
         except OSError as exc:
             raise EngineTransient("the worker has no room for the files of a call") from exc
         except CutOff as exc:
@@ -80,12 +85,28 @@ class ImageCommands(EngineCommands):
 
     def _image_id(self, order: BuildOrder) -> str:
         """Return the id that `docker create` accepts, whichever image store the engine has."""
-        command = ["image", "inspect", "--format", "{{.Id}}", order.tags[0]]
         try:
-            with self._calls.call(self._limits.inspect, _build_key(order.build_id)) as call:
-                return checked_id(IMAGE_ID, call.answer(command))
+            built = self._inspected(order.tags[0], _build_key(order.build_id))
         except Gone as exc:
             raise EngineTransient("the image is not there after its build") from exc
+        expected = (self._installation_id, order.image_id, order.build_id)
+        if (built.installation_id, built.image_id, built.build_id) != expected:
+            raise EngineTransient(
+                "what bears the build's tag is not what was built: another installation's?"
+            )
+        return built.docker_image_id
+
+    def _inspected(self, reference: str, key: str | None = None) -> ListedImage:
+        """Look at one image.
+
+        Raises:
+            Gone: there is none.
+        """
+        with self._calls.call(self._limits.inspect, key) as call:
+            found = listed_images(call.answer(["image", "inspect", reference]))
+        if len(found) != 1:
+            raise OutcomeUnknown(f"one image was asked for, {len(found)} were told")
+        return found[0]
 
 
 def _build_key(build_id: int) -> str:

@@ -148,6 +148,7 @@ def _listed_image(image: _Image) -> ListedImage:
         build_id=_our_id(ours, labels.BUILD_ID),
         # A step that came from the cache bears the time when it was first made.
         touched_at=max(times, default=None),
+        installation_id=ours.get(labels.INSTALLATION_ID),
     )
 
 

@@ -1,5 +1,7 @@
 """What is recorded of what a sweep finds, and whose turn it is to make one."""
 
+# ruff: noqa: S608 - the statements are put together from the constants of this file alone
+
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -8,16 +10,25 @@ from adapters.postgres.errors import translated_errors
 from adapters.postgres.pool import Pool
 from application.leftovers import Recorded, RecordedBuild, RecordedImage
 
-_TAKE_TURN = """
+# What is recorded has to have stood a comparison with the engine: a pass without an alarm, since a
+# backup came back if one did.
+_PASSED = """
+coalesce(passed_at > coalesce((SELECT max(at) FROM restorations), '-infinity'), false)
+"""
+
+_TAKE_TURN = f"""
 UPDATE engines SET next_sweep_at = now() + make_interval(secs => %(interval)s)
-WHERE engine_id = %(engine_id)s AND next_sweep_at <= now() AND quarantined_at IS NULL
+WHERE engine_id = %(engine_id)s AND next_sweep_at <= now() AND quarantined_at IS NULL AND {_PASSED}
 RETURNING engine_id
 """
 
-_ENGINE = "SELECT quarantine_reason FROM engines WHERE engine_id = %(engine_id)s"
+_ENGINE = f"""
+SELECT quarantine_reason, {_PASSED} AS passed FROM engines WHERE engine_id = %(engine_id)s
+"""
 
 _IMAGES = """
-SELECT id, user_id, tag FROM images WHERE id = ANY(%(ids)s::bigint[]) AND status <> 'deleted'
+SELECT id, user_id, tag, status = 'deleted' AS is_deleted
+FROM images WHERE id = ANY(%(ids)s::bigint[])
 """
 
 # A build that is due has its public tag to set yet.
@@ -54,7 +65,9 @@ class PostgresSweepRegister:
         if row is None:
             return "no worker has ever seen this engine"
         reason = row["quarantine_reason"]
-        return None if reason is None else f"the engine is in quarantine: {reason}"
+        if reason is not None:
+            return f"the engine is in quarantine: {reason}"
+        return None if row["passed"] else "no pass over this engine has found it in order yet"
 
     def recorded(
         self,
@@ -67,7 +80,10 @@ class PostgresSweepRegister:
             image_rows = connection.execute(_IMAGES, {"ids": list(image_ids)}).fetchall()
             build_rows = connection.execute(_BUILDS, builds).fetchall()
         return Recorded(
-            {row["id"]: RecordedImage(row["user_id"], row["tag"]) for row in image_rows},
+            {
+                row["id"]: RecordedImage(row["user_id"], row["tag"], row["is_deleted"])
+                for row in image_rows
+            },
             {
                 row["id"]: RecordedBuild(row["image_id"], row["docker_image_id"], row["needed"])
                 for row in build_rows

@@ -1,5 +1,6 @@
 """Build contexts and build logs on a volume that api and workers share.
 
+    .installation                         whose all of it is (`installation_mark.py`)
     .incoming/                            what is being uploaded or extracted
     {user_id}/{image_id}/context/         an image's build context, complete since its rename
     {user_id}/{image_id}/builds/{id}.log  the log of one build, written live
@@ -54,7 +55,7 @@ class VolumeContextStore:
                 (home / "builds").mkdir()
                 extracted.rename(self._base / relative)
                 for folder in (home, home.parent, self._base):
-                    _sync_folder(folder)
+                    sync_folder(folder)
             except OSError:
                 # Nothing of an upload that is refused is left.
                 shutil.rmtree(home, ignore_errors=True)
@@ -79,7 +80,8 @@ class VolumeContextStore:
                 size = os.fstat(log.fileno()).st_size
                 log.seek(max(size - _TAIL_BYTES, 0))
                 text = log.read(_TAIL_BYTES).decode(errors="replace").replace("\0", "")
-        except FileNotFoundError:
+        except OSError:
+            # There is none yet, or the volume stumbles, which costs no build its outcome.
             return LogTail("", truncated=False)
         tail = LogTail.of(text)
         return LogTail(tail.text, tail.truncated or size > _TAIL_BYTES)
@@ -102,7 +104,8 @@ def _make_home(home: Path) -> None:
     home.mkdir(parents=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Let what was just named in a folder outlive a crash of the machine."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

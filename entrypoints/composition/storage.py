@@ -14,12 +14,16 @@ from adapters.failpoints.registry import Failpoints
 from adapters.failpoints.transactions import with_failpoints
 from adapters.postgres.claims import Claimant
 from adapters.postgres.engines import PostgresEngineRegistry
+from adapters.postgres.folder_record import PostgresFolderRecord
 from adapters.postgres.pool import create_pool
 from adapters.postgres.signals import PostgresNotifier
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
 from adapters.volume.disk_space import VolumeDiskSpace
+from adapters.volume.installation_mark import VolumeInstallationMark
+from adapters.volume.stored_files import VolumeStoredFiles
 from adapters.wire.events import EventEncoder
+from application.claim_volume import ClaimVolume
 from application.unit_of_work import TransactionRunner
 from entrypoints.settings import Settings
 
@@ -53,6 +57,13 @@ class Storage(containers.DeclarativeContainer):
     notifier = providers.Singleton(PostgresNotifier, settings.provided.database_url)
     volume = providers.Singleton(VolumeContextStore, settings.provided.context_folder)
     store = providers.Singleton(store_with_failpoints, volume, failpoints)
+    files = providers.Singleton(VolumeStoredFiles, settings.provided.context_folder)
+    claim_volume = providers.Singleton(
+        ClaimVolume,
+        providers.Singleton(VolumeInstallationMark, settings.provided.context_folder),
+        files.provided.found,
+        providers.Singleton(PostgresFolderRecord, pool),
+    )
     space = providers.Singleton(
         VolumeDiskSpace,
         settings.provided.context_folder,

@@ -19,7 +19,6 @@ from adapters.postgres.presence import PostgresPresence
 from adapters.postgres.quarantine import PostgresQuarantine
 from adapters.postgres.signals import Channel, PostgresListener
 from adapters.postgres.sweep_register import PostgresSweepRegister
-from adapters.volume.stored_files import VolumeStoredFiles
 from adapters.volume.survey import VolumeSurvey
 from application.audit.look import Graces
 from application.audit.run_audit import RunAudit
@@ -118,6 +117,7 @@ class Worker(Storage):
             Storage.settings.provided.concurrent_builds_per_user,
         ),
         Storage.space,
+        Storage.claim_volume.provided.check,
         timeout_seconds=Storage.settings.provided.build_timeout_seconds,
     )
     removals = providers.Singleton(
@@ -186,9 +186,10 @@ class Worker(Storage):
     sweep_leftovers = providers.Singleton(
         SweepLeftovers,
         engine,
-        providers.Singleton(VolumeStoredFiles, Storage.settings.provided.context_folder),
+        Storage.files,
         sweep_register,
         providers.Object(utc_now),
+        Storage.claim_volume.provided.check,
         grace_seconds=Storage.settings.provided.sweep_grace_seconds,
     )
     sweeps = providers.Singleton(

@@ -63,11 +63,14 @@ KINDS: Mapping[type[Exception], Kind] = {
     app.Superseded: Kind(HTTPStatus.CONFLICT, "superseded"),
     # Operators' commands are no requests; this is for whoever serves them elsewhere.
     app.CommandRefused: Kind(HTTPStatus.CONFLICT, "command-refused"),
+    app.SweepDoubted: Kind(HTTPStatus.CONFLICT, "sweep-doubted"),
     app.LeaseLost: Kind(HTTPStatus.CONFLICT, "lease-lost"),
     app.DatabaseUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", 5),
     # While one version follows another: the api that comes next can read it.
     app.UnreadableRow: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-row", 5),
     app.InsufficientStorage: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage", 60),
+    app.VolumeUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "volume-unavailable", 60),
+    app.VolumeUntrusted: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "volume-untrusted", 60),
     app.MalformedUpload: Kind(HTTPStatus.BAD_REQUEST, "malformed-upload"),
     app.InvalidForm: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
     app.UploadTooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "upload-too-large"),

@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str]) -> Command:
         case "audit":
             return Audit(given.settle, given.allow_unaudited)
         case "sweep":
-            return Sweep(given.dry_run)
+            return Sweep(given.dry_run, given.force)
         case "engines":
             return Engines()
         case "trust":
@@ -109,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     sweep = add("sweep", "Remove what crashes left behind on the volume and in Docker.")
     sweep.add_argument("--dry-run", action="store_true", help="show it, and change nothing")
+    sweep.add_argument(
+        "--force", action="store_true", help="though the database does not know much of it"
+    )
     add("engines", "The engines, a line each.")
     trust = add("trust", "End an engine's quarantine; the next pass acts on what it finds.")
     trust.add_argument("engine_id", metavar="ENGINE_ID", type=_engine_id)

@@ -7,7 +7,12 @@ import threading
 import structlog
 from prometheus_client import Counter
 
-from application.errors import DatabaseUnavailable, EngineError
+from application.errors import (
+    DatabaseUnavailable,
+    EngineError,
+    SweepDoubted,
+    VolumeUntrusted,
+)
 from application.leftovers import Kind
 from application.sweep_leftovers import SweepLeftovers, SweepRegister
 from application.sweep_report import Leftover
@@ -19,6 +24,10 @@ _POLL_SECONDS = 5.0
 SWEPT = Counter("worker_swept_total", "Leftovers that a sweep removed", ["kind"])
 SWEPT_BYTES = Counter("worker_swept_bytes_total", "Bytes of the files that sweeps removed")
 SWEEPS_GIVEN_UP = Counter("worker_sweeps_given_up_total", "Sweeps that did not come to their end")
+SWEEPS_DOUBTED = Counter(
+    "worker_sweeps_doubted_total",
+    "Sweeps that removed nothing because what they found is not what is recorded",
+)
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +65,11 @@ class Sweeps:
         while not self._closing.is_set():
             try:
                 self._take_turn()
+            except (SweepDoubted, VolumeUntrusted) as exc:
+                SWEEPS_GIVEN_UP.inc()
+                SWEEPS_DOUBTED.inc()
+                # A traceback tells an operator nothing.
+                log.error("sweep doubted", error=type(exc).__name__, detail=str(exc))  # noqa: TRY400
             except (DatabaseUnavailable, EngineError, OSError) as exc:
                 SWEEPS_GIVEN_UP.inc()
                 log.warning("sweep given up", error=type(exc).__name__, detail=str(exc))

@@ -188,11 +188,17 @@ class FakeDocker:
             self._tags[tag] = image_id
             self._touched[image_id] = self._now()
 
-    def remove_tag(self, tag: str) -> None:
-        """Remove a tag, and with its last one the image, unless a container is made from it."""
+    def remove_tag(self, tag: str, installation_id: str | None = None) -> None:
+        """Remove a tag, and with its last one the image, unless a container is made from it.
+
+        Args:
+            installation_id: whose image it has to be, None for anybody's.
+        """
         with self._lock:
             image_id = self._tags.get(tag)
-            if image_id is None:
+            labels = self._labels.get(image_id or "")
+            theirs = labels is None or labels.installation_id != installation_id
+            if image_id is None or (installation_id is not None and theirs):
                 return
             if list(self._tags.values()).count(image_id) == 1:
                 if any(c.order.docker_image_id == image_id for c in self._containers.values()):
@@ -209,6 +215,7 @@ class FakeDocker:
                     image_id=labels.image_id,
                     build_id=labels.build_id,
                     touched_at=self._touched[image_id],
+                    installation_id=labels.installation_id,
                 )
                 for image_id, labels in self._labels.items()
                 if image_id in self._images and labels.installation_id == installation_id

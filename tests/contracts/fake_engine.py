@@ -27,6 +27,7 @@ from tests.contracts.fake_docker import App, FakeDocker, ImageLabels, Snapshot
 # A test that waits longer than this for a held call hangs.
 _HELD_SECONDS = 30.0
 
+_USERS_IMAGE = "nvidia-app-u"
 _INSTRUCTIONS = frozenset(
     {"ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "LABEL", "RUN", "STOPSIGNAL"}
 )
@@ -152,7 +153,7 @@ class FakeContainerEngine:
 
     def remove_tag(self, tag: str) -> None:
         with self._call("remove_tag", tag):
-            self.docker.remove_tag(tag)
+            self.docker.remove_tag(tag, self._installation_id)
 
     def list_images(self) -> list[ListedImage]:
         with self._call("list_images", ""):
@@ -239,6 +240,8 @@ def _built(order: BuildOrder, running: _Running) -> App:
         if instruction not in _INSTRUCTIONS:
             reason = f"dockerfile parse error on line {number}: unknown instruction: {instruction}"
             raise BuildFailed(reason)
+        if _USERS_IMAGE in rest:
+            raise BuildFailed(f"failed to resolve {rest}: source denied by policy")
         with order.log.open("a") as log:
             log.write(f"#{number} {line}\n")
         exits, sleeps = re.search(r"exit (\d+)", rest), re.search(r"sleep (\d+)", rest)

@@ -122,11 +122,16 @@ def real_subject(docker_host: str, folder: Path) -> Iterator[Subject]:
     try:
         yield Subject(new_engine, listening, folder, lambda: new_engine(f"{installation_id}-2"))
     finally:
-        ours = ("--filter", f"label=orchestrator.installation_id={installation_id}")
-        for listed, removed in ((("ps", "--all"), ("rm",)), (("images",), ("image", "rm"))):
-            found = _docker(docker_host, *listed, "--quiet", "--no-trunc", *ours).split()
-            if found:
-                _docker(docker_host, *removed, "--force", *sorted(set(found)))
+        for each in (installation_id, f"{installation_id}-2"):
+            _remove_all_of(docker_host, each)
+
+
+def _remove_all_of(docker_host: str, installation_id: str) -> None:
+    ours = ("--filter", f"label=orchestrator.installation_id={installation_id}")
+    for listed, removed in ((("ps", "--all"), ("rm",)), (("images",), ("image", "rm"))):
+        found = _docker(docker_host, *listed, "--quiet", "--no-trunc", *ours).split()
+        if found:
+            _docker(docker_host, *removed, "--force", *sorted(set(found)))
 
 
 @contextmanager

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from psycopg_pool import PoolTimeout
 
-from application.errors import DatabaseUnavailable, EngineError, EngineUntrusted
+from application.errors import (
+    DatabaseUnavailable,
+    EngineError,
+    EngineUntrusted,
+    SweepDoubted,
+    VolumeUntrusted,
+)
 from application.leftovers import Kind
 from application.sweep_report import Kept, Leftover, SweepReport
 from entrypoints.composition.worker import Worker
@@ -32,15 +38,18 @@ class Sweep:
 
     Attributes:
         dry_run: Show what would be removed, and change nothing.
+        force: Remove it however much of it the database does not know.
     """
 
     dry_run: bool
+    force: bool = False
 
     def run(self, environment: Mapping[str, str]) -> None:
         """Remove it, a line for each thing, then the total.
 
         Raises:
-            Refused: The engine is in quarantine, or no worker has ever seen it.
+            Refused: The engine is in quarantine, no worker has ever seen it, or no pass over it
+                has ended; the volume is another installation's; too much is unknown.
             Failed: Database, engine or volume did not do their part; what was told is removed.
             InvalidSettings: A variable is missing or malformed.
             ReaderGone: Nobody reads the outcome.
@@ -58,7 +67,7 @@ class Sweep:
                 with _one_line():
                     engine_id = worker.engine().engine_id()
                     report = worker.sweep_leftovers().run(
-                        engine_id, dry_run=self.dry_run, tell=show
+                        engine_id, dry_run=self.dry_run, force=self.force, tell=show
                     )
             except (Refused, Failed) as exc:
                 if not removed:
@@ -114,6 +123,10 @@ def _one_line() -> Iterator[None]:
         yield
     except EngineUntrusted as exc:
         raise Refused(str(exc)) from exc
+    except VolumeUntrusted as exc:
+        raise Refused(f"BUILD_CONTEXT_BASE_DIR: {exc}") from exc
+    except SweepDoubted as exc:
+        raise Refused(f"{exc} If so, sweep with --force") from exc
     except EngineError as exc:
         raise Failed(f"the engine failed: {exc}") from exc
     except PoolTimeout as exc:

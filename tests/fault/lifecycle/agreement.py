@@ -93,7 +93,7 @@ def stray_files(record: Record, volume: Path) -> list[str]:
     homes = {f"{row['user_id']}/{row['id']}" for row in living}
     found = [f".incoming/{path.name}" for path in (volume / ".incoming").iterdir()]
     for user in volume.iterdir():
-        if user.name != ".incoming":
+        if user.is_dir() and user.name != ".incoming":
             found += [f"{user.name}/{home.name}" for home in user.iterdir()]
     return sorted(set(found) - homes)
 

@@ -77,9 +77,8 @@ class Ground:
     def prepare(self, operation: str) -> int:
         """Make everything anew and bring it to where the operation begins."""
         self.installation.execute(_EMPTY)
-        for path in self._volume.iterdir():
-            shutil.rmtree(path)
-        self.installation.store.prepare()
+        shutil.rmtree(self._volume)
+        self.installation.prepare_volume()
         self._server.docker = FakeDocker()
         self._server.docker.app_of_builds = None
         return OPERATIONS[operation].prepare(self.worker())

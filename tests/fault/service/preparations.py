@@ -99,4 +99,6 @@ def littered(worker: Worker) -> int:
         path = installation.store.path(name)
         path.mkdir(parents=True, exist_ok=True)
         os.utime(path, (_LONG_AGO.timestamp(),) * 2)
+    # Before it no engine is swept.
+    worker.pass_over()
     return image_id

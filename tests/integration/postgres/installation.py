@@ -17,12 +17,16 @@ from psycopg.rows import DictRow
 
 from adapters.postgres.claims import Claimant
 from adapters.postgres.engines import PostgresEngineRegistry
+from adapters.postgres.folder_record import PostgresFolderRecord
 from adapters.postgres.pool import create_pool
 from adapters.postgres.reader import PostgresReader
 from adapters.postgres.signals import Channel
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.installation_mark import VolumeInstallationMark
+from adapters.volume.stored_files import VolumeStoredFiles
 from adapters.wire.events import EventEncoder
+from application.claim_volume import ClaimVolume
 from application.container_outcomes import ContainerOutcomes
 from application.keep_instances import KeepInstances, Kept
 from application.leases import BuildQuota, Lease, Settlement, Work
@@ -76,11 +80,12 @@ class Installation(UserRequests):
         self.encoder = EventEncoder("container-lifecycle", "image-lifecycle", "/orchestrator/test")
         self.transactions = self.transactions_of(uuid4())
         self.store = VolumeContextStore(volume)
+        self.claim_volume = self.claim_of(volume)
         self.reader = PostgresReader(self.pool, self.store.log_tail)
 
     def __enter__(self) -> Self:
         self.pool.open()
-        self.store.prepare()
+        self.prepare_volume()
         self.registry.heartbeat(ENGINE, "10.0.0.1", "26.1.5", reachable=True, detail=None)
         self.empty()
         return self
@@ -92,6 +97,18 @@ class Installation(UserRequests):
         traceback: TracebackType | None,
     ) -> None:
         self.pool.close()
+
+    def claim_of(self, volume: Path) -> ClaimVolume:
+        return ClaimVolume(
+            VolumeInstallationMark(volume),
+            VolumeStoredFiles(volume).found,
+            PostgresFolderRecord(self.pool),
+        )
+
+    def prepare_volume(self) -> None:
+        """Make the folders of a volume on which nothing is, and mark it."""
+        self.store.prepare()
+        self.claim_volume.claim()
 
     def transactions_of(self, worker_id: UUID) -> PostgresTransactionRunner:
         return PostgresTransactionRunner(

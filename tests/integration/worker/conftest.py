@@ -29,9 +29,8 @@ def worker(shared_installation: Installation) -> Worker:
 @pytest.fixture
 def auditor(worker: Worker) -> Auditor:
     """Audits of it, of a volume on which nothing is."""
-    store = worker.installation.store
-    shutil.rmtree(store.path(""))
-    store.prepare()
+    shutil.rmtree(worker.installation.store.path(""))
+    worker.installation.prepare_volume()
     return Auditor(worker)
 
 
@@ -40,5 +39,5 @@ def sweeper(worker: Worker) -> Sweeper:
     """Sweeps of it, of a volume on which nothing is left over."""
     sweeper = Sweeper(worker)
     # The volume is the module's, and the earlier tests' leftovers with it.
-    sweeper.run()
+    sweeper.run(force=True)
     return sweeper

@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from adapters.postgres.sweep_register import PostgresSweepRegister
 from adapters.volume.stored_files import VolumeStoredFiles
@@ -15,23 +16,29 @@ USER = "user-1"
 
 
 class Sweeper:
-    """A worker's sweeps, at a time that is far past every grace unless a test sets it."""
+    """A worker's sweeps, at a time that is far past every grace unless a test sets it.
 
-    def __init__(self, worker: Worker) -> None:
+    Args:
+        volume: another one than its installation's.
+    """
+
+    def __init__(self, worker: Worker, volume: Path | None = None) -> None:
         self.now = worker.docker.started_at + timedelta(days=1)
         self.register = PostgresSweepRegister(worker.installation.pool)
-        self.base = worker.installation.store.path("")
+        self.base = volume or worker.installation.store.path("")
         self._worker = worker
+        worker.passes.run(worker.engine_id)
         self._sweeps = SweepLeftovers(
             worker.engine,
             VolumeStoredFiles(self.base),
             self.register,
             lambda: self.now,
+            worker.installation.claim_of(self.base).check,
             grace_seconds=GRACE_SECONDS,
         )
 
-    def run(self, *, dry_run: bool = False) -> SweepReport:
-        return self._sweeps.run(self._worker.engine_id, dry_run=dry_run)
+    def run(self, *, dry_run: bool = False, force: bool = False) -> SweepReport:
+        return self._sweeps.run(self._worker.engine_id, dry_run=dry_run, force=force)
 
     def names(self, report: SweepReport | None = None) -> set[str]:
         return {leftover.name for leftover in (report or self.run()).removed}

@@ -6,7 +6,7 @@ import pytest
 
 from application.errors import EngineRefused, EngineTransient, LeaseLost
 from domain.container_status import Desired
-from tests.contracts.fake_docker import App
+from tests.contracts.fake_docker import App, ImageLabels
 from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.worker.images import (
     builds_of,
@@ -150,7 +150,8 @@ def test_a_tag_that_a_paused_worker_sets_after_the_removal_is_removed_again(
         worker.installation.delete_image(image_id)
         other.work()
         assert docker_image_id is not None
-        worker.docker.add_image(App(), public_tag(image_id))
+        labels = ImageLabels("test", image_id, 1)
+        worker.docker.add_image(App(), public_tag(image_id), labels=labels)
         tagging.let_go.set()
         with pytest.raises(LeaseLost):
             paused.result(TIMEOUT)

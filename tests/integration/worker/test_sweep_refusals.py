@@ -137,6 +137,7 @@ def test_an_engine_that_no_worker_has_seen_is_not_touched(worker: Worker, sweepe
         VolumeStoredFiles(sweeper.base),
         sweeper.register,
         lambda: sweeper.now,
+        worker.installation.claim_volume.check,
         grace_seconds=GRACE_SECONDS,
     )
 

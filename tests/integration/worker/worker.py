@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from adapters.postgres.census import PostgresCensus
 from application.bring_up_container import BringUpContainer, Probe, Verdict
-from application.errors import EngineError, UnreadableRow
+from application.errors import ApplicationError
 from application.keep_instances import Kept
 from application.leases import BuildQuota, Lease, Work
 from application.pass_over_engine import PassOverEngine, PassReport
@@ -50,7 +50,7 @@ class Worker:
         self.installation = installation
         self.engine = engine
         self.engine_id = engine.docker.engine_id
-        self.setbacks: list[EngineError | UnreadableRow] = []
+        self.setbacks: list[ApplicationError] = []
         transactions = installation.transactions
         installation.registry.heartbeat(
             self.engine_id, "10.0.0.1", "fake", reachable=True, detail=None
@@ -75,6 +75,7 @@ class Worker:
             self._note,
             BuildQuota(per_worker=10, per_user=10),
             self.space,
+            installation.claim_volume.check,
             timeout_seconds=900,
         )
         self.census = PostgresCensus(installation.pool, installation.signals.append)
@@ -182,5 +183,5 @@ class Worker:
         )
         return [row["port"] for row in rows]
 
-    def _note(self, lease: Lease, error: EngineError | UnreadableRow) -> None:
+    def _note(self, lease: Lease, error: ApplicationError) -> None:
         self.setbacks.append(error)

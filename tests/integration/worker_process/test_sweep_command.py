@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,12 +12,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from adapters.volume.installation_mark import MARK
 from entrypoints.dev.service_processes import ServiceProcess, clean_environment
 from entrypoints.worker.command_line import run_command
 from tests.integration.http.raw_requests import wait_until
+from tests.integration.postgres.installation import Installation
 from tests.integration.worker_process.conftest import WorkerSettings
 
 ENGINE_ID = "5f0c5a2e-1111-2222-3333-444455556666"
+INSTALLATION_ID = "test"
 DIGEST = "sha256:" + "a" * 64
 TAG = "nvidia-app-uada-i999:b1"
 UPLOAD = ".incoming/" + "f" * 32
@@ -40,7 +44,13 @@ _IMAGE = {
     "Id": DIGEST,
     "RepoTags": [TAG],
     "Created": "2020-01-01T00:00:00Z",
-    "Config": {"Labels": {"orchestrator.image_id": "999", "orchestrator.build_id": "1"}},
+    "Config": {
+        "Labels": {
+            "orchestrator.installation_id": INSTALLATION_ID,
+            "orchestrator.image_id": "999",
+            "orchestrator.build_id": "1",
+        }
+    },
     "Metadata": {"LastTagTime": "2020-01-02T00:00:00.5Z"},
 }
 
@@ -66,16 +76,19 @@ def settings(
     client.write_text(_CLIENT.format(digest=DIGEST, engine_id=ENGINE_ID))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO engines (engine_id, host, version, reachable)"
-            f" VALUES ('{ENGINE_ID}', '127.0.0.1', '26.1.5', true)"
+            "INSERT INTO engines (engine_id, host, version, reachable, passed_at)"
+            f" VALUES ('{ENGINE_ID}', '127.0.0.1', '26.1.5', true, now())"
         )
-    return {**settings, "ENGINE": str(engine)}
+    return {**settings, "ENGINE": str(engine), "INSTALLATION_ID": INSTALLATION_ID}
 
 
 @pytest.fixture
 def volume(settings: Settings) -> Path:
     """A volume with an upload and a context that were left behind long ago, and a fresh one."""
     volume = Path(settings["BUILD_CONTEXT_BASE_DIR"])
+    with Installation(settings["DATABASE_URL"], volume):
+        # It makes the folders, and marks the volume as its own.
+        pass
     for name, age_seconds in ((UPLOAD, 7200), ("ada/999/context/file", 7200), ("ada/7/f", 7200)):
         (volume / name).parent.mkdir(parents=True, exist_ok=True)
         (volume / name).write_text("content")
@@ -102,7 +115,8 @@ def run(settings: Settings) -> Run:
 
 
 def files(volume: Path) -> set[str]:
-    return {str(path.relative_to(volume)) for path in volume.rglob("*") if path.is_file()}
+    found = {str(path.relative_to(volume)) for path in volume.rglob("*") if path.is_file()}
+    return found - {MARK}
 
 
 def facts(line: str) -> dict[str, str]:
@@ -173,6 +187,44 @@ def test_an_engine_that_is_away_is_exit_1_and_nothing_is_removed(
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == ("worker: the engine failed: Cannot connect to the Docker daemon\n")
     assert files(volume) == before
+
+
+def test_a_volume_of_another_installation_is_exit_2_and_nothing_is_removed(
+    run: Run, volume: Path
+) -> None:
+    (volume / MARK).write_text("another\n")
+    before = files(volume)
+
+    ended = run()
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(
+        "worker: BUILD_CONTEXT_BASE_DIR: the volume is installation another's, the database "
+    )
+    assert len(ended.stderr.splitlines()) == 1
+    assert files(volume) == before
+
+
+def test_too_much_that_is_unknown_is_exit_2_until_an_operator_insists(
+    run: Run, volume: Path
+) -> None:
+    for image_id in range(1000, 1005):
+        shutil.copytree(volume / "ada" / "999", volume / "ada" / str(image_id))
+    before = files(volume)
+
+    shown, ended = run("--dry-run"), run()
+    refused = files(volume)
+    forced = run("--force")
+
+    doubt = "worker: of 7 things of kind context the database knows nothing of 6: "
+    assert (shown.returncode, shown.stdout.count("kind=context")) == (2, 6)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert shown.stderr == ended.stderr
+    assert ended.stderr.startswith(doubt)
+    assert ended.stderr.endswith("--force\n")
+    assert refused == before
+    assert (forced.returncode, forced.stderr) == (0, "")
+    assert files(volume) == {".incoming/" + "e" * 32, "ada/7/f"}
 
 
 def test_a_database_that_is_away_is_exit_1_in_one_line_without_its_password(run: Run) -> None:
