@@ -46,9 +46,12 @@ UPDATE containers SET missing_since = now()
 WHERE id = ANY(%(ids)s) AND missing_since IS NULL AND status NOT IN ('failed', 'deleted')
 """
 _BACK = "UPDATE containers SET missing_since = NULL WHERE id = ANY(%(ids)s)"
+# A lease that has run out is nobody's, though nobody ended it. An outcome may have seen it later.
 _RUNNING = """
-UPDATE containers SET last_seen_running_at = now()
-WHERE id = ANY(%(ids)s) AND status = 'running' AND lease_until IS NULL
+UPDATE containers
+SET last_seen_running_at =
+    greatest(last_seen_running_at, now() - make_interval(secs => %(listed_seconds_ago)s))
+WHERE id = ANY(%(ids)s) AND status = 'running' AND (lease_until IS NULL OR lease_until < now())
 """
 _PASSED = """
 UPDATE engines SET passed_at = now(), trusted_at = CASE WHEN %(alarm)s THEN trusted_at END
@@ -94,8 +97,8 @@ class PostgresCensus:
             rows = connection.execute(_KNOWN, {"engine_id": engine_id}).fetchall()
         return [Known(**row | {"status": ContainerStatus(row["status"])}) for row in rows]
 
-    def note(self, engine_id: str, drift: Drift) -> None:
-        repeated(lambda: self._note(engine_id, drift))
+    def note(self, engine_id: str, drift: Drift, listed_seconds_ago: float) -> None:
+        repeated(lambda: self._note(engine_id, drift, listed_seconds_ago))
         if drift.nominated:
             self._signal({Channel.WORK})
 
@@ -124,7 +127,7 @@ class PostgresCensus:
 
     # ---- detail ----------------------------------------------------------------------------
 
-    def _note(self, engine_id: str, drift: Drift) -> None:
+    def _note(self, engine_id: str, drift: Drift, listed_seconds_ago: float) -> None:
         updates = [
             (sql, ids)
             for sql, ids in (
@@ -139,5 +142,7 @@ class PostgresCensus:
         with translated_errors(), self._pool.connection() as connection, connection.transaction():
             connection.execute(_LOCK, {"ids": [id_ for _, ids in updates for id_ in ids]})
             for sql, ids in updates:
-                connection.execute(sql, {"ids": list(ids)})
+                connection.execute(
+                    sql, {"ids": list(ids), "listed_seconds_ago": listed_seconds_ago}
+                )
             connection.execute(_PASSED, parameters)

@@ -63,7 +63,7 @@ def test_a_pass_locks_containers_ascending_whatever_it_notes_of_them(
     first, second = two_containers
     noted = drift(running=second, nominated=first)
 
-    with meeting(worker, first, lambda: worker.census.note(worker.engine_id, noted)) as beside:
+    with meeting(worker, first, lambda: worker.census.note(worker.engine_id, noted, 0.0)) as beside:
         beside.execute(_TAKE + _NOWAIT, [second])
 
     assert is_nominated(worker, first)
@@ -95,7 +95,9 @@ def test_a_pass_that_loses_against_another_notes_it_again(
     first, second = two_containers
     noted = drift(running=first, nominated=second)
 
-    with meeting(worker, second, lambda: worker.census.note(worker.engine_id, noted)) as beside:
+    with meeting(
+        worker, second, lambda: worker.census.note(worker.engine_id, noted, 0.0)
+    ) as beside:
         beside.execute(_TAKE, [first])
 
     assert is_nominated(worker, second)
