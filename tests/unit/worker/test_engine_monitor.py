@@ -21,8 +21,10 @@ class FakeRegistry:
     def __init__(self) -> None:
         self.trouble: Exception | None = None
         self.quarantine: str | None = None
+        self.reachable: list[bool] = []
 
-    def heartbeat(self, *_: object, **__: object) -> str | None:
+    def heartbeat(self, *_: object, reachable: bool, **__: object) -> str | None:
+        self.reachable.append(reachable)
         if self.trouble is not None:
             raise self.trouble
         return self.quarantine
@@ -110,6 +112,19 @@ def test_a_quarantine_is_an_error_in_the_log(
 
     (line,) = (line for line in logs if line["log_level"] == "error")
     assert line["detail"] == "in quarantine: 5 of 6 are missing"
+
+
+def test_a_worker_that_ends_does_not_tell_of_its_engine_as_unreachable(
+    monitor: EngineMonitor, engine: FakeContainerEngine, registry: FakeRegistry
+) -> None:
+    _until(lambda: monitor.engine_id)
+
+    engine.interrupt_all()
+    called = len(engine.calls)
+    _until(lambda: len(engine.calls) >= called + 3)
+
+    assert set(registry.reachable) == {True}
+    assert monitor.detail is None
 
 
 def _gauge() -> float | None:
