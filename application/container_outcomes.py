@@ -96,6 +96,8 @@ class ContainerOutcomes:
 
         def work(uow: UnitOfWork) -> None:
             container = self._lock(uow)
+            if container.forget_setback():
+                uow.containers.save(container)
             as_wished = self._settlement(container, self._clock())
             settlement = as_wished if container.is_settled else Settlement.looked()
             uow.leases.settle(self._lease, settlement)
@@ -188,6 +190,7 @@ class ContainerOutcomes:
         container, now = self._lock(uow), self._clock()
         was = container.status
         change(container, now)
+        container.forget_setback()
         uow.containers.save(container)
         if frees_port:
             uow.host_ports.release(container.id, PORT_COOL_DOWN_SECONDS)

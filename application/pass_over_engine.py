@@ -30,8 +30,12 @@ class Census(Protocol):
     def known(self, engine_id: str) -> Sequence[Known]:
         """Return every container of the engine that is neither failed nor deleted."""
 
-    def note(self, engine_id: str, drift: Drift) -> None:
-        """Nominate what differs, and note what is missing, what is back, and what runs."""
+    def note(self, engine_id: str, drift: Drift, listed_seconds_ago: float) -> None:
+        """Nominate what differs, and note what is missing, what is back, and what runs.
+
+        Args:
+            listed_seconds_ago: how long ago the list was asked for: what runs was seen then.
+        """
 
     def is_recorded(self, uid: UUID, docker_id: str) -> bool:
         """Return whether this very object may belong to a container, asked afresh."""
@@ -90,13 +94,14 @@ class PassOverEngine:
             DatabaseUnavailable: nothing was noted, or not all of it.
         """
         known = self._census.known(engine_id)
+        listed_at = self._monotonic()
         found = self._engine.list_ours()
         drift = drift_between(known, found)
         if drift.missing or drift.strangers:
             self._check_engine(engine_id)
         if drift.alarm is not None and self._census.quarantine(engine_id, drift.alarm):
             return PassReport(len(found), drift, quarantined=True)
-        self._census.note(engine_id, drift)
+        self._census.note(engine_id, drift, self._monotonic() - listed_at)
         removed = self._remove(engine_id, self._outworn(drift.strangers))
         return PassReport(len(found), drift, removed)
 

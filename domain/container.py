@@ -161,6 +161,17 @@ class Container(ContainerRuns):
             self.restart_at = None
         return self.status is not before
 
+    def forget_setback(self) -> bool:
+        """It is as wished, so nothing is in the way any more; returns whether anything was told.
+
+        What runs or is stopped as wished has no other reason to tell; what ended keeps why it did.
+        """
+        at_rest = self.status in {ContainerStatus.RUNNING, ContainerStatus.STOPPED}
+        if self.status_reason is None or not (at_rest and self.is_settled):
+            return False
+        self.status_reason = None
+        return True
+
     def rename(self) -> None:
         """Take a longer name while it is being created: a stranger in Docker has the first one.
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from adapters.postgres.errors import translated_errors
 from adapters.postgres.pool import Pool
+from adapters.postgres.repetition import repeated
 from adapters.postgres.signals import Channel
 from application.drift import Drift, Known
 from domain.container_status import ContainerStatus
@@ -26,6 +27,8 @@ WHERE engine_id = %(engine_id)s AND status NOT IN ('failed', 'deleted')
 ORDER BY id
 """
 
+# Everybody locks containers ascending; an update alone would lock in the order of its plan.
+_LOCK = "SELECT FROM containers WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE"
 # Each update by id, and only where it changes anything: a pass over containers that are as recorded
 # writes once for all that run.
 _NOMINATE = """
@@ -33,17 +36,24 @@ UPDATE containers SET nominated_at = now()
 WHERE id = ANY(%(ids)s) AND nominated_at IS NULL AND status NOT IN ('failed', 'deleted')
 """
 _NOMINATE_UIDS = """
-UPDATE containers SET nominated_at = now()
-WHERE uid = ANY(%(uids)s) AND nominated_at IS NULL AND status NOT IN ('failed', 'deleted')
+WITH named AS (
+    SELECT id FROM containers
+    WHERE uid = ANY(%(uids)s) AND nominated_at IS NULL AND status NOT IN ('failed', 'deleted')
+    ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE containers SET nominated_at = now() FROM named WHERE containers.id = named.id
 """
 _MISSING = """
 UPDATE containers SET missing_since = now()
 WHERE id = ANY(%(ids)s) AND missing_since IS NULL AND status NOT IN ('failed', 'deleted')
 """
 _BACK = "UPDATE containers SET missing_since = NULL WHERE id = ANY(%(ids)s)"
+# A lease that has run out is nobody's, though nobody ended it. An outcome may have seen it later.
 _RUNNING = """
-UPDATE containers SET last_seen_running_at = now()
-WHERE id = ANY(%(ids)s) AND status = 'running' AND lease_until IS NULL
+UPDATE containers
+SET last_seen_running_at =
+    greatest(last_seen_running_at, now() - make_interval(secs => %(listed_seconds_ago)s))
+WHERE id = ANY(%(ids)s) AND status = 'running' AND (lease_until IS NULL OR lease_until < now())
 """
 _PASSED = """
 UPDATE engines SET passed_at = now(), trusted_at = CASE WHEN %(alarm)s THEN trusted_at END
@@ -89,18 +99,8 @@ class PostgresCensus:
             rows = connection.execute(_KNOWN, {"engine_id": engine_id}).fetchall()
         return [Known(**row | {"status": ContainerStatus(row["status"])}) for row in rows]
 
-    def note(self, engine_id: str, drift: Drift) -> None:
-        with translated_errors(), self._pool.connection() as connection, connection.transaction():
-            for sql, ids in (
-                (_MISSING, drift.missing),
-                (_BACK, drift.back),
-                (_RUNNING, drift.running),
-                (_NOMINATE, drift.nominated),
-            ):
-                if ids:
-                    connection.execute(sql, {"ids": sorted(ids)})
-            parameters = {"engine_id": engine_id, "alarm": drift.alarm is not None}
-            connection.execute(_PASSED, parameters)
+    def note(self, engine_id: str, drift: Drift, listed_seconds_ago: float) -> None:
+        repeated(lambda: self._note(engine_id, drift, listed_seconds_ago))
         if drift.nominated:
             self._signal({Channel.WORK})
 
@@ -126,3 +126,25 @@ class PostgresCensus:
         """Let the next pass be due at once."""
         with translated_errors(), self._pool.connection() as connection:
             connection.execute(_REQUEST, {"engine_id": engine_id})
+
+    # ---- detail ----------------------------------------------------------------------------
+
+    def _note(self, engine_id: str, drift: Drift, listed_seconds_ago: float) -> None:
+        updates = [
+            (sql, ids)
+            for sql, ids in (
+                (_MISSING, drift.missing),
+                (_BACK, drift.back),
+                (_RUNNING, drift.running),
+                (_NOMINATE, drift.nominated),
+            )
+            if ids
+        ]
+        parameters = {"engine_id": engine_id, "alarm": drift.alarm is not None}
+        with translated_errors(), self._pool.connection() as connection, connection.transaction():
+            connection.execute(_LOCK, {"ids": [id_ for _, ids in updates for id_ in ids]})
+            for sql, ids in updates:
+                connection.execute(
+                    sql, {"ids": list(ids), "listed_seconds_ago": listed_seconds_ago}
+                )
+            connection.execute(_PASSED, parameters)

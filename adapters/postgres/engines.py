@@ -40,11 +40,20 @@ SELECT %(engine_id)s, port FROM generate_series(%(first)s::int, %(last)s::int) A
 ON CONFLICT ON CONSTRAINT host_ports_pkey DO NOTHING
 """
 
-# A port that left the range stays with its container until that is gone.
+# A port that left the range stays with its container until that is gone, and is never free again
+# (`adapters.postgres.host_ports`) unless the range comes back to it.
 _REMOVE_PORTS = """
 DELETE FROM host_ports
 WHERE engine_id = %(engine_id)s AND container_id IS NULL
   AND port NOT BETWEEN %(first)s AND %(last)s
+"""
+_RETIRE_PORTS = """
+UPDATE host_ports SET free_after = 'infinity'
+WHERE engine_id = %(engine_id)s AND port NOT BETWEEN %(first)s AND %(last)s
+"""
+_READMIT_PORTS = """
+UPDATE host_ports SET free_after = now()
+WHERE engine_id = %(engine_id)s AND port BETWEEN %(first)s AND %(last)s AND free_after = 'infinity'
 """
 
 _HEALTH = """
@@ -130,11 +139,16 @@ class PostgresEngineRegistry:
         return None if row is None else row["quarantine_reason"]
 
     def set_port_range(self, engine_id: str, first: int, last: int) -> None:
-        """Make the pool of host ports equal to a range, both ends included."""
+        """Make the pool of host ports equal to a range, both ends included.
+
+        A port beyond it that a container holds is given to no other one.
+        """
         parameters = {"engine_id": engine_id, "first": first, "last": last}
         with translated_errors(), self._pool.connection() as connection:
             connection.execute(_ADD_PORTS, parameters)
             connection.execute(_REMOVE_PORTS, parameters)
+            connection.execute(_RETIRE_PORTS, parameters)
+            connection.execute(_READMIT_PORTS, parameters)
 
     def health(self) -> list[EngineHealth]:
         """Return every engine with the age of what is known of it."""

@@ -20,9 +20,12 @@ WHERE (engine_id, port) = (
 RETURNING port
 """
 
+# One that left the range while it was held is never free again: it is "infinity" from then on.
 _RELEASE = """
 UPDATE host_ports
-SET container_id = NULL, free_after = now() + make_interval(secs => %(cool_down_seconds)s)
+SET container_id = NULL,
+    free_after = CASE WHEN free_after = 'infinity' THEN free_after
+                      ELSE now() + make_interval(secs => %(cool_down_seconds)s) END
 WHERE container_id = %(container_id)s
 """
 

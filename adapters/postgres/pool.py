@@ -32,6 +32,12 @@ _VANISHED_SERVER = {
     "tcp_user_timeout": 10_000,
 }
 
+# The other way round: the session of a client that vanished so, with its locks, would stay as long.
+_VANISHED_CLIENT = (
+    " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+    " -c tcp_user_timeout=10000"
+)
+
 # The relay sends what is committed. What a crash of the server could still take back would be known
 # to consumers, and its number given to another event. Stricter settings stay.
 _KEEP_WHAT_IS_COMMITTED = """
@@ -48,6 +54,7 @@ def connection_options(application_name: str) -> dict[str, Any]:
         "options": (
             f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             f" -c idle_in_transaction_session_timeout={SILENCE_IN_TRANSACTION_MS}"
+            f"{_VANISHED_CLIENT}"
         ),
         "connect_timeout": 5,
         **_VANISHED_SERVER,

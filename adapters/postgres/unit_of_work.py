@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -16,23 +14,19 @@ from adapters.postgres.builds import PostgresBuildRepository
 from adapters.postgres.claims import Claimant
 from adapters.postgres.containers import PostgresContainerRepository
 from adapters.postgres.engines import PostgresEngineDirectory
-from adapters.postgres.errors import TransactionConflict, translated_errors
+from adapters.postgres.errors import translated_errors
 from adapters.postgres.host_ports import PostgresHostPortPool
 from adapters.postgres.hostnames import PostgresHostnameRegistry
 from adapters.postgres.images import PostgresImageRepository
 from adapters.postgres.leases import PostgresLeaseTable
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.pool import Pool
+from adapters.postgres.repetition import repeated
 from adapters.postgres.signals import Channel
 from adapters.wire.events import EventEncoder
-from application.errors import DatabaseUnavailable
 from application.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
-
-# A transaction that lost this often against others is given up: something else is wrong.
-_ATTEMPTS = 10
-_FIRST_PAUSE_SECONDS = 0.005
 
 _NOW = "SELECT clock_timestamp() AS now"
 
@@ -95,18 +89,10 @@ class PostgresTransactionRunner:
         self._claimant = claimant
 
     def run(self, work: Callable[[UnitOfWork], T]) -> T:
-        pause = _FIRST_PAUSE_SECONDS
-        for _ in range(_ATTEMPTS):
-            try:
-                result, signals = self._run_once(work)
-            except TransactionConflict:
-                time.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, no secret
-                pause *= 2
-            else:
-                if signals:
-                    self._signal(signals)
-                return result
-        raise DatabaseUnavailable("the transaction lost against others too often")
+        result, signals = repeated(lambda: self._run_once(work))
+        if signals:
+            self._signal(signals)
+        return result
 
     def _run_once(self, work: Callable[[UnitOfWork], T]) -> tuple[T, set[Channel]]:
         with translated_errors(), self._pool.connection() as connection, connection.transaction():

@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.postgres.engines import PostgresEngineRegistry
-from application.errors import DatabaseUnavailable, EngineError
+from application.errors import DatabaseUnavailable, EngineError, EngineInterrupted
 
 CHECK_SECONDS = 5.0
 _QUARANTINE = "in quarantine: "
@@ -101,6 +101,9 @@ class EngineMonitor:
         try:
             engine_id = self._engine.engine_id()
             version = self._versions.get(engine_id) or self._engine.version()
+        except EngineInterrupted:
+            # This worker ends, and says nothing of an engine that answers the others.
+            return
         except EngineError as exc:
             self._note(usable=False, detail=str(exc))
             if self._known_id is not None:

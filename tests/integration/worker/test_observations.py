@@ -2,6 +2,7 @@
 
 import pytest
 
+from application.errors import EngineTransient, EngineUnreachable
 from domain.container_status import Desired
 from tests.integration.worker.worker import RAN, Worker
 
@@ -45,6 +46,36 @@ def test_a_deletion_wished_while_the_container_vanished_is_carried_out(
     row = worker.installation.row("containers", container_id)
     assert (row["status"], row["applied_generation"]) == ("deleted", row["generation"])
     assert worker.told(container_id) == [*RAN, "stopped", "deleted"]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_trouble_that_is_over_is_told_no_more(worker: Worker, *, moved: bool) -> None:
+    container_id = worker.run_container()
+    for desired in (Desired.STOPPED, Desired.RUNNING):
+        worker.installation.wish(container_id, desired)
+    worker.engine.fail_next("inspect", EngineUnreachable("nobody answers"))
+
+    worker.carry_out(worker.claim())
+    meanwhile = worker.installation.row("containers", container_id)["status_reason"]
+    if moved:
+        worker.installation.execute("UPDATE containers SET container_ip = '172.17.0.99'")
+    worker.come_due()
+    worker.work()
+
+    row = worker.installation.row("containers", container_id)
+    assert (meanwhile, row["status_reason"]) == ("nobody answers", None)
+    assert worker.told(container_id) == [*RAN, "endpoint_changed"][: 3 if moved else 2]
+
+
+def test_a_look_does_not_hide_why_a_deletion_has_to_wait(worker: Worker) -> None:
+    container_id = worker.run_container()
+    worker.installation.wish(container_id, Desired.DELETED)
+    worker.engine.fail_next("inspect", EngineTransient("not now"))
+    worker.carry_out(worker.claim())
+
+    worker.carry_out(worker.observe(container_id))
+
+    assert worker.installation.row("containers", container_id)["status_reason"] == "not now"
 
 
 def test_a_crash_that_is_observed_is_told_as_stopped(worker: Worker) -> None:

@@ -7,13 +7,14 @@ from uuid import UUID
 import pytest
 
 from adapters.postgres.census import PostgresCensus
-from application.drift import Known
+from application.drift import Drift, Known
 from application.errors import EngineTransient, EngineUnreachable
 from application.leases import Work
 from application.pass_over_engine import PassOverEngine
 from domain.container_status import Desired
 from tests.contracts.fake_docker import App
 from tests.contracts.fake_engine import FakeContainerEngine
+from tests.integration.postgres.installation import utc_now
 from tests.integration.worker.worker import GRACE_SECONDS, RAN, Worker
 
 UUID_OF_NOBODY = UUID(int=0)
@@ -46,6 +47,46 @@ def test_a_pass_notes_that_what_runs_was_seen(worker: Worker) -> None:
         worker.installation.row("containers", container_id)["last_seen_running_at"].year > 2026 - 1
     )
     assert worker.told(container_id) == RAN
+
+
+def test_what_runs_was_seen_when_it_was_listed_whatever_was_noted_late(worker: Worker) -> None:
+    container_id = worker.run_container()
+    worker.installation.execute("UPDATE containers SET last_seen_running_at = '2001-01-01'")
+    (known,) = worker.census.known(worker.engine_id)
+    noted = Drift([], [], [], [known.id], [], None)
+
+    worker.census.note(worker.engine_id, noted, 3600.0)
+    late = worker.installation.row("containers", container_id)["last_seen_running_at"]
+    worker.census.note(worker.engine_id, noted, 7200.0)
+
+    assert 3590 < (utc_now() - late).total_seconds() < 3610
+    assert worker.installation.row("containers", container_id)["last_seen_running_at"] == late
+
+
+def test_a_pass_tells_how_long_ago_it_asked_for_its_list(worker: Worker) -> None:
+    container_id = worker.run_container()
+    worker.installation.execute("UPDATE containers SET last_seen_running_at = '2001-01-01'")
+    times = iter([0.0, 3600.0, 3600.0])
+    passes = PassOverEngine(worker.engine, worker.census, lambda: next(times), grace_seconds=60)
+
+    passes.run(worker.engine_id)
+
+    seen_at = worker.installation.row("containers", container_id)["last_seen_running_at"]
+    assert 3590 < (utc_now() - seen_at).total_seconds() < 3610
+
+
+def test_a_lease_that_has_run_out_hides_nothing_that_runs(worker: Worker) -> None:
+    container_id = worker.run_container()
+    worker.observe(container_id)
+    worker.installation.execute("UPDATE containers SET last_seen_running_at = '2001-01-01'")
+
+    worker.passes.run(worker.engine_id)
+    held = worker.installation.row("containers", container_id)["last_seen_running_at"]
+    worker.installation.expire_leases()
+    worker.passes.run(worker.engine_id)
+
+    assert held.year == 2001
+    assert worker.installation.row("containers", container_id)["last_seen_running_at"].year > 2001
 
 
 def test_a_crash_is_told_by_the_next_pass_with_its_last_words(worker: Worker) -> None:

@@ -167,6 +167,12 @@ def test_values_stand_on_no_command_line_and_rule_no_client(shim: Shim, tmp_path
     assert not [path for path in (tmp_path / "scratch").rglob("*") if path.is_file()]
 
 
+def test_a_name_that_ends_a_shell_does_not_end_the_wrapper(shim: Shim) -> None:
+    engine = shim(f'case "$*" in *OPTIND=*) echo {DOCKER_ID} ;; *) exit 1 ;; esac')
+
+    assert engine.create(container_order({"OPTIND": "1\n2"})) == DOCKER_ID
+
+
 def test_what_users_programs_write_is_not_in_our_errors(shim: Shim, tmp_path: Path) -> None:
     engine = shim("echo 's3cret' >&2; echo 'Error response from daemon: EOF' >&2; exit 1")
 

@@ -19,7 +19,10 @@ def test_values_stand_in_the_file_and_not_in_the_flags() -> None:
     assert handed.environment == {}
 
 
-@pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "DOCKER_HOST", "HOME", "https_proxy"])
+@pytest.mark.parametrize(
+    "name",
+    ["PATH", "LD_PRELOAD", "DOCKER_HOST", "HOME", "https_proxy", "OPTIND", "MAIL", "BASH_COMPAT"],
+)
 def test_a_name_that_programs_obey_never_enters_the_clients_environment(name: str) -> None:
     with environment_flags({name: "x"}) as handed:
         assert handed.environment == {}

@@ -283,3 +283,18 @@ def test_what_docker_does_not_date_occurred_when_it_was_observed() -> None:
 
     assert container.events[-1].occurred_at == after(10)
     assert container.events[-1].occurred_at_source is TimeSource.ORCHESTRATOR
+
+
+def test_what_was_in_the_way_is_forgotten_once_all_is_as_wished_but_not_why_a_run_ended() -> None:
+    running, stopping, exited = running_container(), stopping_container(), running_container()
+    exited.record_exited(seen_ended(), after(5), BACKOFF)
+    reason = exited.status_reason
+    for container in (running, stopping):
+        container.note_setback("nobody answers")
+
+    forgot = [container.forget_setback() for container in (running, stopping, exited)]
+
+    assert forgot == [True, False, False]
+    assert running.status_reason is None
+    assert (stopping.status_reason, exited.status_reason) == ("nobody answers", reason)
+    assert running.forget_setback() is False

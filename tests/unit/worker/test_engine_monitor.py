@@ -161,5 +161,18 @@ def test_a_quarantine_is_an_error_in_the_log(
     assert line["detail"] == "in quarantine: 5 of 6 are missing"
 
 
+def test_a_worker_that_ends_does_not_tell_of_its_engine_as_unreachable(
+    monitor: EngineMonitor, engine: FakeContainerEngine, registry: FakeRegistry
+) -> None:
+    _until(lambda: monitor.engine_id)
+
+    engine.interrupt_all()
+    called = len(engine.calls)
+    _until(lambda: len(engine.calls) >= called + 3)
+
+    assert [reachable for _, reachable, _ in registry.engines.values()] == [True]
+    assert monitor.detail is None
+
+
 def _gauge() -> float | None:
     return REGISTRY.get_sample_value("worker_engine_quarantined")
