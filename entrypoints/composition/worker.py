@@ -124,6 +124,7 @@ class Worker(Storage):
             Storage.settings.provided.concurrent_builds_per_user,
         ),
         Storage.space,
+        away_seconds=monitor.provided.away_seconds,
         timeout_seconds=Storage.settings.provided.build_timeout_seconds,
     )
     removals = providers.Singleton(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -59,6 +60,8 @@ class EngineMonitor:
         self._version = ""
         self._usable = False
         self._detail: str | None = "not asked yet"
+        self._looked_at: float | None = None
+        self._away_seconds = 0.0
 
     @property
     def engine_id(self) -> str | None:
@@ -69,6 +72,13 @@ class EngineMonitor:
     def detail(self) -> str | None:
         """Why the engine must be left alone."""
         return self._detail
+
+    def away_seconds(self) -> float:
+        """Return for how long, all in all, the known engine has not answered.
+
+        As far as looks can tell: a pause between two that are answered is not noticed.
+        """
+        return self._away_seconds
 
     def start(self) -> None:
         self._thread.start()
@@ -125,6 +135,10 @@ class EngineMonitor:
         return quarantine
 
     def _heartbeat(self, engine_id: str, *, reachable: bool) -> str | None:
+        now = time.monotonic()
+        if not reachable and self._looked_at is not None:
+            self._away_seconds += now - self._looked_at
+        self._looked_at = now
         return self._registry.heartbeat(
             engine_id,
             self._address.host,
