@@ -23,6 +23,7 @@ ApplicationError
     ├── EngineUntrusted        another one answers, or it is in quarantine: nothing is touched
     ├── EngineRefused          it will not succeed however often it is asked
     │   └── BuildFailed        the Dockerfile, or a step of it
+    │       └── BuildTimedOut  it reached its time limit
     ├── NameConflict           another container bears the name
     ├── PortConflict           somebody else listens on the host port
     ├── OutcomeUnknown         the call was cut off: inspect, never blindly repeat
@@ -176,6 +177,10 @@ class EngineRefused(EngineError):
 
 class BuildFailed(EngineRefused):
     """The build ended with an error of the user's making; its text is the last error line."""
+
+
+class BuildTimedOut(BuildFailed):
+    """The build reached its time limit, whoever used it up: its steps, or an engine that hung."""
 
 
 class NameConflict(EngineError):

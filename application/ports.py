@@ -126,7 +126,8 @@ class ContainerEngine(Protocol):
         When it returns or raises, no process of the build is left.
 
         Raises:
-            BuildFailed: the Dockerfile or a step of it is at fault, or the time limit was reached.
+            BuildFailed: the Dockerfile or a step of it is at fault.
+            BuildTimedOut: the time limit was reached.
             BuildInterrupted: it was ended by `interrupt_build` or `interrupt_all`.
         """
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from application.errors import (
     ApplicationError,
     BuildInterrupted,
+    BuildTimedOut,
     EngineError,
     EngineRefused,
     EngineTransient,
+    EngineUnreachable,
     LeaseLost,
     VolumeUnavailable,
 )
@@ -49,9 +51,10 @@ class RunBuild:
         note_setback: is told what engine or volume could not do, before it is decided what follows.
         check_volume: raises VolumeUntrusted unless the volume with the contexts is there.
         quota: how many builds may be in hand, of this worker and of each user.
+        away_seconds: tells for how long, all in all, the engine has not answered.
         timeout_seconds: of each attempt; after that it is ended and the build has failed,
-            BUILD_TIMEOUT_SECONDS. One that was cut short before takes nothing of it, and one at
-            whose end the engine does not answer has not failed: it is handed back.
+            BUILD_TIMEOUT_SECONDS. One that was cut short before takes nothing of it, and one
+            in which the engine did not answer all the time has not reached it: it is handed back.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class RunBuild:
         space: DiskSpace,
         check_volume: Callable[[], None],
         *,
+        away_seconds: Callable[[], float],
         timeout_seconds: float,
     ) -> None:
         self._transactions = transactions
@@ -76,6 +80,7 @@ class RunBuild:
         self._publish_tag = PublishTag(transactions, engine)
         self._space = space
         self._orders = OrderBuild(store, check_volume, timeout_seconds=timeout_seconds)
+        self._away_seconds = away_seconds
 
     def claim(self, engine_id: str, limit: int) -> Sequence[Lease]:
         """Claim builds that are due, as many as the quota has room for."""
@@ -90,7 +95,7 @@ class RunBuild:
             LeaseLost: another worker took over; nothing was recorded.
             DatabaseUnavailable: nothing was recorded; the lease runs out by itself.
         """
-        shortage = self._space.shortage()
+        shortage, away_before = self._space.shortage(), self._away_seconds()
         attempt = self._transactions.run(lambda uow: self._begin(uow, lease, engine_id, shortage))
         if attempt is None:
             return
@@ -105,16 +110,19 @@ class RunBuild:
             self._note_setback(lease, waits_for)
             self._transactions.run(lambda uow: self._postpone(uow, lease, waits_for))
         except EngineError as exc:
-            self._after(exc, lease, engine_id)
+            error = weighed(exc, engine_id, self._engine.engine_id)
+            if isinstance(error, BuildTimedOut) and self._away_seconds() > away_before:
+                error = EngineUnreachable("the engine did not answer while it built")
+            if not isinstance(error, EngineRefused):
+                self._note_setback(lease, exc)
+            self._after(error, lease)
 
-    def _after(self, exc: EngineError, lease: Lease, engine_id: str) -> None:
-        """Record a failure, or see when it is tried again, once the engine was asked."""
-        error = weighed(exc, engine_id, self._engine.engine_id)
+    def _after(self, error: EngineError, lease: Lease) -> None:
+        """Record a failure, or see when it is tried again."""
         if isinstance(error, EngineRefused):
             reason = str(error)
             self._transactions.run(lambda uow: self._fail(uow, lease, reason))
             return
-        self._note_setback(lease, exc)
         self._transactions.run(lambda uow: self._postpone(uow, lease, error))
 
     def _build(self, lease: Lease, attempt: _Attempt, engine_id: str) -> _Attempt:

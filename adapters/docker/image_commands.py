@@ -15,8 +15,8 @@ from adapters.docker.inspection import IMAGE_ID, checked_id, listed_images
 from application.docker_names import ListedImage
 from application.engine_calls import BuildOrder
 from application.errors import (
-    BuildFailed,
     BuildInterrupted,
+    BuildTimedOut,
     EngineInterrupted,
     EngineRefused,
     EngineTransient,
@@ -81,7 +81,7 @@ class ImageCommands(EngineCommands):
             raise EngineTransient("the worker has no room for the files of a call") from exc
         except CutOff as exc:
             reason = f"the build took longer than {order.timeout_seconds:g} seconds"
-            raise BuildFailed(reason) from exc
+            raise BuildTimedOut(reason) from exc
 
     def _image_id(self, order: BuildOrder) -> str:
         """Return the id that `docker create` accepts, whichever image store the engine has."""

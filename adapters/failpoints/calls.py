@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from adapters.failpoints.names import ENGINE, VOLUME, EngineCall, VolumeCall, after, before
 from adapters.failpoints.registry import Failpoints
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.stored_files import VolumeStoredFiles
 from application.ports import ContainerEngine, ContextExtractor
 
 ENGINE_CALLS: Mapping[str, EngineCall] = {
@@ -48,6 +49,11 @@ def store_with_failpoints(
 ) -> VolumeContextStore:
     """Return the volume; itself if nothing is armed."""
     return _decorated(store, points, VOLUME, VOLUME_CALLS)
+
+
+def files_with_failpoints(files: VolumeStoredFiles, points: Failpoints | None) -> VolumeStoredFiles:
+    """Return what a sweep finds on the volume; itself if nothing is armed."""
+    return _decorated(files, points, VOLUME, VOLUME_CALLS)
 
 
 def extractor_with_failpoints(

@@ -7,7 +7,9 @@
     volume.before-{call}        the same for files: a context is extracted, stored, removed
     volume.after-{call}
 
-A use case that commits several times passes its places each time: `@N` chooses one.
+A use case that commits several times passes its places each time: `@N` chooses one. Of a worker's
+presence only the end of another one's leases is a transaction; that it is there it says each second
+in a statement that changes nothing else.
 """
 
 from __future__ import annotations
@@ -31,6 +33,13 @@ class UseCase(StrEnum):
     REMOVE_IMAGE = "remove-image"
     KEEP_INSTANCES = "keep-instances"
     LEASES = "leases"
+    CENSUS = "census"
+    SWEEP = "sweep"
+    ENGINES = "engines"
+    PRESENCE = "presence"
+    LOST = "lost"
+    TRUST = "trust"
+    RESTORED = "restored"
 
 
 class EngineCall(StrEnum):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
+from psycopg import Connection
+from psycopg.rows import DictRow
+
 from adapters.postgres.errors import translated_errors
-from adapters.postgres.pool import Pool
+from adapters.postgres.pool import Pool, Transaction, plain_transaction
 from adapters.postgres.repetition import repeated
 from adapters.postgres.signals import Channel
 from application.drift import Drift, Known
@@ -83,15 +87,22 @@ class PostgresCensus:
     Args:
         pool: an open pool.
         signal: is told the channels to wake after a commit.
+        transaction: begins one.
     """
 
-    def __init__(self, pool: Pool, signal: Callable[[set[Channel]], None]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        signal: Callable[[set[Channel]], None],
+        transaction: Transaction = plain_transaction,
+    ) -> None:
         self._pool = pool
         self._signal = signal
+        self._transaction = transaction
 
     def take_turn(self, engine_id: str, interval_seconds: float) -> bool:
         parameters = {"engine_id": engine_id, "interval": interval_seconds}
-        with translated_errors(), self._pool.connection() as connection:
+        with self._changing() as connection:
             return connection.execute(_TAKE_TURN, parameters).fetchone() is not None
 
     def known(self, engine_id: str) -> Sequence[Known]:
@@ -111,20 +122,20 @@ class PostgresCensus:
 
     def quarantine(self, engine_id: str, reason: str) -> bool:
         parameters = {"engine_id": engine_id, "reason": reason}
-        with translated_errors(), self._pool.connection() as connection, connection.transaction():
+        with self._changing() as connection:
             connection.execute(_QUARANTINE, parameters)
             return connection.execute(_IS_TRUSTED, parameters).fetchone() is None
 
     def nominate(self, uids: Collection[UUID]) -> None:
         """Let containers be looked at: the engine told something of them."""
-        with translated_errors(), self._pool.connection() as connection:
+        with self._changing() as connection:
             changed = connection.execute(_NOMINATE_UIDS, {"uids": list(uids)}).rowcount
         if changed:
             self._signal({Channel.WORK})
 
     def request_pass(self, engine_id: str) -> None:
         """Let the next pass be due at once."""
-        with translated_errors(), self._pool.connection() as connection:
+        with self._changing() as connection:
             connection.execute(_REQUEST, {"engine_id": engine_id})
 
     # ---- detail ----------------------------------------------------------------------------
@@ -141,10 +152,19 @@ class PostgresCensus:
             if ids
         ]
         parameters = {"engine_id": engine_id, "alarm": drift.alarm is not None}
-        with translated_errors(), self._pool.connection() as connection, connection.transaction():
+        with self._changing() as connection:
             connection.execute(_LOCK, {"ids": [id_ for _, ids in updates for id_ in ids]})
             for sql, ids in updates:
                 connection.execute(
                     sql, {"ids": list(ids), "listed_seconds_ago": listed_seconds_ago}
                 )
             connection.execute(_PASSED, parameters)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection[DictRow]]:
+        with (
+            translated_errors(),
+            self._pool.connection() as connection,
+            self._transaction(connection),
+        ):
+            yield connection

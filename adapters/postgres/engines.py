@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from adapters.postgres.errors import translated_errors
-from adapters.postgres.pool import Pool
+from adapters.postgres.pool import Pool, Transaction, plain_transaction
 
 # An engine that is new at an address where another one holds what is ours is not trusted: whoever
 # pointed DOCKER_HOST elsewhere, or lost a disk, has to say so.
@@ -95,10 +95,16 @@ class PostgresEngineDirectory:
 
 
 class PostgresEngineRegistry:
-    """The engines table and what belongs to an engine as a whole."""
+    """The engines table and what belongs to an engine as a whole.
 
-    def __init__(self, pool: Pool) -> None:
+    Args:
+        pool: an open pool.
+        transaction: begins one.
+    """
+
+    def __init__(self, pool: Pool, transaction: Transaction = plain_transaction) -> None:
         self._pool = pool
+        self._transaction = transaction
 
     def installation_id(self) -> str:
         """Return this installation's id, made by the first migration."""
@@ -134,7 +140,11 @@ class PostgresEngineRegistry:
             "detail": detail,
             "address": address,
         }
-        with translated_errors(), self._pool.connection() as connection:
+        with (
+            translated_errors(),
+            self._pool.connection() as connection,
+            self._transaction(connection),
+        ):
             row = connection.execute(_HEARTBEAT, parameters).fetchone()
         return None if row is None else row["quarantine_reason"]
 
@@ -144,7 +154,11 @@ class PostgresEngineRegistry:
         A port beyond it that a container holds is given to no other one.
         """
         parameters = {"engine_id": engine_id, "first": first, "last": last}
-        with translated_errors(), self._pool.connection() as connection:
+        with (
+            translated_errors(),
+            self._pool.connection() as connection,
+            self._transaction(connection),
+        ):
             connection.execute(_ADD_PORTS, parameters)
             connection.execute(_REMOVE_PORTS, parameters)
             connection.execute(_RETIRE_PORTS, parameters)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import LiteralString
 
 from adapters.postgres.errors import translated_errors
-from adapters.postgres.pool import Pool
+from adapters.postgres.pool import Pool, Transaction, plain_transaction
 from application.errors import CommandRefused, NotFound
 
 _DECLARE = """
@@ -51,10 +51,12 @@ class PostgresLostEngines:
 
     Args:
         pool: an open pool.
+        transaction: begins one.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, transaction: Transaction = plain_transaction) -> None:
         self._pool = pool
+        self._transaction = transaction
 
     def declare(self, engine_id: str, reason: str, unreached_seconds: float) -> None:
         parameters = {
@@ -62,7 +64,11 @@ class PostgresLostEngines:
             "reason": f"declared lost: {reason}",
             "unreached_seconds": unreached_seconds,
         }
-        with translated_errors(), self._pool.connection() as connection, connection.transaction():
+        with (
+            translated_errors(),
+            self._pool.connection() as connection,
+            self._transaction(connection),
+        ):
             if connection.execute(_DECLARE, parameters).rowcount:
                 return
             row = connection.execute(_REACHED, parameters).fetchone()

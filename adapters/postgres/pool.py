@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from psycopg import Connection
@@ -9,6 +11,8 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
 Pool = ConnectionPool[Connection[DictRow]]
+# Makes what is done with a connection one transaction, which is committed at the end.
+Transaction = Callable[[Connection[DictRow]], AbstractContextManager[object]]
 
 # A statement that takes longer than this is stuck; nothing here scans more than one user's rows.
 STATEMENT_TIMEOUT_MS = 15_000
@@ -44,6 +48,11 @@ _KEEP_WHAT_IS_COMMITTED = """
 SELECT set_config('synchronous_commit', 'on', false)
 WHERE current_setting('synchronous_commit') = 'off'
 """
+
+
+def plain_transaction(connection: Connection[DictRow]) -> AbstractContextManager[object]:
+    """Begin a transaction, and nothing beside it."""
+    return connection.transaction()
 
 
 def connection_options(application_name: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from adapters.postgres.errors import translated_errors
-from adapters.postgres.pool import connection_options
+from adapters.postgres.pool import Transaction, connection_options, plain_transaction
 from adapters.postgres.signals import Channel
 
 # Who is present says so this often, and is missed after three times of silence.
@@ -82,10 +82,15 @@ class PostgresPresence:
         database_url: where PostgreSQL is; must bypass transaction poolers.
         worker_id: under which it claims.
         signal: is told the channels to wake when leases were ended.
+        transaction: begins the one in which they are.
     """
 
     def __init__(
-        self, database_url: str, worker_id: UUID, signal: Callable[[set[Channel]], None]
+        self,
+        database_url: str,
+        worker_id: UUID,
+        signal: Callable[[set[Channel]], None],
+        transaction: Transaction = plain_transaction,
     ) -> None:
         self._database_url = database_url
         self._parameters = {
@@ -94,6 +99,7 @@ class PostgresPresence:
             "missed_after": MISSED_AFTER_SECONDS,
         }
         self._signal = signal
+        self._transaction = transaction
         self._session: Connection[DictRow] | None = None
         self._locked = False
 
@@ -148,7 +154,7 @@ class PostgresPresence:
 
     def _end_leases_of(self, session: Connection[DictRow], worker_id: UUID) -> int:
         parameters = {**self._parameters, "id": worker_id}
-        with session.transaction():
+        with self._transaction(session):
             row = session.execute(_TRY_LOCK_OF, parameters).fetchone()
             if row is None or not row["gone"]:
                 return 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adapters.postgres.errors import translated_errors
-from adapters.postgres.pool import Pool
+from adapters.postgres.pool import Pool, Transaction, plain_transaction
 from application.errors import CommandRefused, NotFound
 
 _OVERVIEW = """
@@ -59,10 +59,12 @@ class PostgresQuarantine:
 
     Args:
         pool: an open pool.
+        transaction: begins one.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, transaction: Transaction = plain_transaction) -> None:
         self._pool = pool
+        self._transaction = transaction
 
     def overview(self) -> list[EngineOverview]:
         with translated_errors(), self._pool.connection() as connection:
@@ -76,7 +78,11 @@ class PostgresQuarantine:
             CommandRefused: it is not in quarantine.
         """
         parameters = {"engine_id": engine_id}
-        with translated_errors(), self._pool.connection() as connection, connection.transaction():
+        with (
+            translated_errors(),
+            self._pool.connection() as connection,
+            self._transaction(connection),
+        ):
             if connection.execute(_TRUST, parameters).rowcount:
                 return
             if connection.execute(_IS_KNOWN, parameters).fetchone() is None:

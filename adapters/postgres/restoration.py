@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.rows import DictRow
 
 from adapters.postgres.errors import translated_errors
-from adapters.postgres.pool import connection_options
+from adapters.postgres.pool import Transaction, connection_options, plain_transaction
 from application.errors import CommandRefused, DatabaseUnavailable
 
 RAISED_BY = 1_000_000
@@ -80,10 +80,12 @@ class PostgresRestoration:
 
     Args:
         database_url: where PostgreSQL is.
+        transaction: begins the one.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, transaction: Transaction = plain_transaction) -> None:
         self._database_url = database_url
+        self._transaction = transaction
 
     def raise_numbers(self, *, force: bool) -> Raised:
         """Raise all sequences of streams and all identities.
@@ -99,7 +101,8 @@ class PostgresRestoration:
         options = connection_options(APPLICATION_NAME)
         with translated_errors(), psycopg.connect(self._database_url, **options) as connection:
             try:
-                return _raise_numbers(connection, force=force)
+                with self._transaction(connection):
+                    return _raise_numbers(connection, force=force)
             except psycopg.errors.LockNotAvailable as exc:
                 raise DatabaseUnavailable("somebody else holds a table") from exc
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from adapters.postgres.errors import translated_errors
-from adapters.postgres.pool import Pool
+from adapters.postgres.pool import Pool, Transaction, plain_transaction
 from application.leftovers import Recorded, RecordedBuild, RecordedImage
 
 # What is recorded has to have stood a comparison with the engine: a pass without an alarm, since a
@@ -49,14 +49,20 @@ class PostgresSweepRegister:
 
     Args:
         pool: an open pool.
+        transaction: begins one.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, transaction: Transaction = plain_transaction) -> None:
         self._pool = pool
+        self._transaction = transaction
 
     def take_turn(self, engine_id: str, interval_seconds: float) -> bool:
         parameters = {"engine_id": engine_id, "interval": interval_seconds}
-        with translated_errors(), self._pool.connection() as connection:
+        with (
+            translated_errors(),
+            self._pool.connection() as connection,
+            self._transaction(connection),
+        ):
             return connection.execute(_TAKE_TURN, parameters).fetchone() is not None
 
     def refusal(self, engine_id: str) -> str | None:

@@ -11,11 +11,11 @@ from dependency_injector import containers, providers
 from adapters.failpoints.calls import store_with_failpoints
 from adapters.failpoints.names import UseCase
 from adapters.failpoints.registry import Failpoints
-from adapters.failpoints.transactions import with_failpoints
+from adapters.failpoints.transactions import transaction_with_failpoints, with_failpoints
 from adapters.postgres.claims import Claimant
 from adapters.postgres.engines import PostgresEngineRegistry
 from adapters.postgres.folder_record import PostgresFolderRecord
-from adapters.postgres.pool import create_pool
+from adapters.postgres.pool import Transaction, create_pool
 from adapters.postgres.signals import PostgresNotifier
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
@@ -53,7 +53,11 @@ class Storage(containers.DeclarativeContainer):
     )
     # None but in a test: then nothing of them is in what follows.
     failpoints = providers.Singleton(Failpoints.parse, settings.provided.orchestrator_failpoints)
-    registry = providers.Singleton(PostgresEngineRegistry, pool)
+    registry = providers.Singleton(
+        PostgresEngineRegistry,
+        pool,
+        providers.Singleton(transaction_with_failpoints, failpoints, UseCase.ENGINES),
+    )
     notifier = providers.Singleton(PostgresNotifier, settings.provided.database_url)
     volume = providers.Singleton(VolumeContextStore, settings.provided.context_folder)
     store = providers.Singleton(store_with_failpoints, volume, failpoints)
@@ -89,3 +93,8 @@ class Storage(containers.DeclarativeContainer):
 
 def transactions_of(use_case: UseCase) -> providers.Singleton[TransactionRunner]:
     return providers.Singleton(with_failpoints, Storage.transactions, Storage.failpoints, use_case)
+
+
+def own_transaction_of(use_case: UseCase) -> providers.Singleton[Transaction]:
+    """Provide how what has transactions of its own begins one."""
+    return providers.Singleton(transaction_with_failpoints, Storage.failpoints, use_case)

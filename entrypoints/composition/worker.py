@@ -10,13 +10,14 @@ from dependency_injector import providers
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.docker.event_stream import DockerEventStream
 from adapters.docker.readiness_prober import SelectorReadinessProber
-from adapters.failpoints.calls import engine_with_failpoints
+from adapters.failpoints.calls import engine_with_failpoints, files_with_failpoints
 from adapters.failpoints.names import UseCase
 from adapters.postgres.audit_records import PostgresRecords
 from adapters.postgres.census import PostgresCensus
 from adapters.postgres.lost_engines import PostgresLostEngines
 from adapters.postgres.presence import PostgresPresence
 from adapters.postgres.quarantine import PostgresQuarantine
+from adapters.postgres.restoration import PostgresRestoration
 from adapters.postgres.signals import Channel, PostgresListener
 from adapters.postgres.sweep_register import PostgresSweepRegister
 from adapters.volume.survey import VolumeSurvey
@@ -33,7 +34,12 @@ from application.remove_image import RemoveImage
 from application.run_build import RunBuild
 from application.sweep_leftovers import SweepLeftovers
 from application.take_down_container import TakeDownContainer
-from entrypoints.composition.storage import Storage, transactions_of, utc_now
+from entrypoints.composition.storage import (
+    Storage,
+    own_transaction_of,
+    transactions_of,
+    utc_now,
+)
 from entrypoints.settings import Settings
 from entrypoints.worker.dispatcher import Dispatcher
 from entrypoints.worker.engine_events import EngineEvents
@@ -118,6 +124,7 @@ class Worker(Storage):
         ),
         Storage.space,
         Storage.claim_volume.provided.check,
+        away_seconds=monitor.provided.away_seconds,
         timeout_seconds=Storage.settings.provided.build_timeout_seconds,
     )
     removals = providers.Singleton(
@@ -166,9 +173,15 @@ class Worker(Storage):
             Storage.settings.provided.database_url,
             Storage.process_id,
             Storage.notifier.provided.signal,
+            own_transaction_of(UseCase.PRESENCE),
         ),
     )
-    census = providers.Singleton(PostgresCensus, Storage.pool, Storage.notifier.provided.signal)
+    census = providers.Singleton(
+        PostgresCensus,
+        Storage.pool,
+        Storage.notifier.provided.signal,
+        own_transaction_of(UseCase.CENSUS),
+    )
     passes = providers.Singleton(
         EnginePasses,
         providers.Singleton(
@@ -182,11 +195,13 @@ class Worker(Storage):
         monitor,
         interval_seconds=Storage.settings.provided.reconcile_interval_seconds,
     )
-    sweep_register = providers.Singleton(PostgresSweepRegister, Storage.pool)
+    sweep_register = providers.Singleton(
+        PostgresSweepRegister, Storage.pool, own_transaction_of(UseCase.SWEEP)
+    )
     sweep_leftovers = providers.Singleton(
         SweepLeftovers,
         engine,
-        Storage.files,
+        providers.Singleton(files_with_failpoints, Storage.files, Storage.failpoints),
         sweep_register,
         providers.Object(utc_now),
         Storage.claim_volume.provided.check,
@@ -221,11 +236,18 @@ class Worker(Storage):
         providers.Object(utc_now),
         providers.Callable(_graces, Storage.settings),
     )
-    quarantine = providers.Singleton(PostgresQuarantine, Storage.pool)
+    quarantine = providers.Singleton(
+        PostgresQuarantine, Storage.pool, own_transaction_of(UseCase.TRUST)
+    )
+    restoration = providers.Singleton(
+        PostgresRestoration,
+        Storage.settings.provided.database_url,
+        own_transaction_of(UseCase.RESTORED),
+    )
     declare_lost = providers.Singleton(
         DeclareEngineLostHandler,
-        Storage.transactions,
-        providers.Singleton(PostgresLostEngines, Storage.pool),
+        transactions_of(UseCase.LOST),
+        providers.Singleton(PostgresLostEngines, Storage.pool, own_transaction_of(UseCase.LOST)),
         Storage.store,
         providers.Object(utc_now),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -60,6 +61,8 @@ class EngineMonitor:
         self._versions: dict[str, str] = {}
         self._usable = False
         self._detail: str | None = "not asked yet"
+        self._looked_at: float | None = None
+        self._away_seconds = 0.0
 
     @property
     def engine_id(self) -> str | None:
@@ -70,6 +73,13 @@ class EngineMonitor:
     def detail(self) -> str | None:
         """Why the engine must be left alone."""
         return self._detail
+
+    def away_seconds(self) -> float:
+        """Return for how long, all in all, the known engine has not answered.
+
+        As far as looks can tell: a pause between two that are answered is not noticed.
+        """
+        return self._away_seconds
 
     def start(self) -> None:
         self._thread.start()
@@ -141,6 +151,10 @@ class EngineMonitor:
         return quarantine
 
     def _heartbeat(self, engine_id: str, *, out_of_reach: str | None = None) -> str | None:
+        now = time.monotonic()
+        if out_of_reach is not None and self._looked_at is not None:
+            self._away_seconds += now - self._looked_at
+        self._looked_at = now
         return self._registry.heartbeat(
             engine_id,
             self._address.host,

@@ -17,6 +17,7 @@ from application.engine_calls import BuildOrder, CallLimits, ContainerOrder
 from application.errors import (
     BuildFailed,
     BuildInterrupted,
+    BuildTimedOut,
     EngineError,
     EngineInterrupted,
     EngineUnreachable,
@@ -254,7 +255,7 @@ def _built(order: BuildOrder, running: _Running) -> App:
             if running.ended.wait(min(order.timeout_seconds, seconds)):
                 raise BuildInterrupted("the call was interrupted")
             if seconds > order.timeout_seconds:
-                raise BuildFailed(f"the build took longer than {order.timeout_seconds:g} seconds")
+                raise BuildTimedOut(f"the build took longer than {order.timeout_seconds:g} seconds")
     return app
 
 

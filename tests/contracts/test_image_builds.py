@@ -11,6 +11,7 @@ import pytest
 from application.errors import (
     BuildFailed,
     BuildInterrupted,
+    BuildTimedOut,
     EngineInterrupted,
     EngineRefused,
     EngineTransient,
@@ -55,7 +56,7 @@ def test_a_malformed_dockerfile_is_the_reason(subject: Subject, tmp_path: Path) 
 def test_a_build_that_takes_too_long_has_failed(subject: Subject, tmp_path: Path) -> None:
     context = make_busybox_context(tmp_path, run=HANGS)
 
-    with pytest.raises(BuildFailed, match=r"took longer than 1\.5 seconds"):
+    with pytest.raises(BuildTimedOut, match=r"took longer than 1\.5 seconds"):
         subject.engine.build(subject.build_order(context, timeout_seconds=1.5))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapters.postgres.restoration import RAISED_BY, PostgresRestoration
+from adapters.postgres.restoration import APPLICATION_NAME, RAISED_BY
+from entrypoints.composition.worker import Worker
 from entrypoints.settings import load_settings
 from entrypoints.worker.commands.installation import told_errors
 from entrypoints.worker.commands.interruption import Interruption
@@ -31,7 +32,9 @@ class Restored:
             InvalidSettings: naming the variable.
             ReaderGone: nobody reads the outcome.
         """
-        restoration = PostgresRestoration(load_settings(environment).database_url)
+        # Not `opened`: its pool would be one more session that is to be stopped first.
+        worker = Worker(settings=load_settings(environment), application_name=APPLICATION_NAME)
+        restoration = worker.restoration()
         with told_errors(), Interruption() as interruption:
             with interruption.whole_step():
                 raised = restoration.raise_numbers(force=self.force)

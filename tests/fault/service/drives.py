@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 
 from adapters.failpoints.registry import FailpointRaised
 from application.bring_up_container import Verdict
+from application.declare_engine_lost import DeclareEngineLost
 from application.errors import DatabaseUnavailable, EngineError, LeaseLost
 from application.leases import Lease
 from entrypoints.composition.worker import Worker
@@ -28,6 +29,9 @@ from tests.contracts.fake_engine import FakeContainerEngine
 from tests.fault.service.operations import Driven
 
 T = TypeVar("T")
+
+# Of passes and sweeps: nothing waits for the next one.
+_INTERVAL_SECONDS = 3600.0
 
 Drive = Callable[[Worker, FakeDocker], None]
 
@@ -109,12 +113,14 @@ def _drive_removals(worker: Worker, docker: FakeDocker) -> None:
 
 def _drive_passes(worker: Worker, docker: FakeDocker) -> None:
     with _given_up():
+        worker.census().take_turn(docker.engine_id, _INTERVAL_SECONDS)
         worker.passes()._passes.run(docker.engine_id)
     _drive_containers(worker, docker)
 
 
 def _drive_sweeps(worker: Worker, docker: FakeDocker) -> None:
     with _given_up():
+        worker.sweep_register().take_turn(docker.engine_id, _INTERVAL_SECONDS)
         worker.sweep_leftovers().run(docker.engine_id)
 
 
@@ -124,6 +130,33 @@ def _drive_audits(worker: Worker, docker: FakeDocker) -> None:
         # An answer that was lost is told as such, and is no difference.
         looked = report.engine_failure is not None or report.audited == docker.engine_id
         assert (report.differences, looked) == ([], True)
+
+
+def _drive_looks_at_its_engine(worker: Worker, docker: FakeDocker) -> None:
+    worker.monitor()._check()
+    assert worker.monitor().engine_id == docker.engine_id
+
+
+def _drive_looks_for_the_dead(worker: Worker, docker: FakeDocker) -> None:
+    with worker.pool().connection() as connection:
+        # Who came just now does not judge others.
+        connection.execute("UPDATE workers SET joined_at = joined_at - interval '1 hour'")
+    assert worker.presence()._present.beat()
+
+
+def _drive_lost(worker: Worker, docker: FakeDocker) -> None:
+    for engine in worker.quarantine().overview():
+        if engine.held and engine.engine_id != docker.engine_id:
+            for _ in worker.declare_lost().handle(DeclareEngineLost(engine.engine_id, "burnt")):
+                pass
+
+
+def _drive_trust(worker: Worker, docker: FakeDocker) -> None:
+    worker.quarantine().trust(docker.engine_id)
+
+
+def _drive_restored(worker: Worker, docker: FakeDocker) -> None:
+    worker.restoration().raise_numbers(force=True)
 
 
 def _drive_nothing(worker: Worker, docker: FakeDocker) -> None:
@@ -139,6 +172,11 @@ _DRIVES: Mapping[Driven, Drive] = {
     Driven.PASSES: _drive_passes,
     Driven.SWEEPS: _drive_sweeps,
     Driven.AUDITS: _drive_audits,
+    Driven.REGISTERS: _drive_looks_at_its_engine,
+    Driven.MISSES: _drive_looks_for_the_dead,
+    Driven.LOST: _drive_lost,
+    Driven.TRUST: _drive_trust,
+    Driven.RESTORED: _drive_restored,
 }
 
 

@@ -15,10 +15,10 @@ from tests.fault.lengths import LONG
 from tests.fault.service.aftermath import Aftermath
 from tests.fault.service.ends import End
 from tests.fault.service.nursery import Child, Nursery
-from tests.fault.service.operations import OPERATIONS
 from tests.fault.service.preparations import USER
 from tests.fault.service.remote_docker import DockerServer
 from tests.fault.service.turns import Turn, turns_of
+from tests.fault.service.upkeep import ALL_OPERATIONS, GIVEN_AGAIN
 from tests.integration.postgres.installation import Installation
 from tests.integration.worker.worker import Worker
 
@@ -29,7 +29,8 @@ WHERE datname = current_database() AND state LIKE 'idle in transaction%'
 # One statement, so that rows which point at each other go together; far quicker than TRUNCATE.
 _EMPTY = """
 WITH o AS (DELETE FROM outbox), e AS (DELETE FROM events), h AS (DELETE FROM host_ports),
-     c AS (DELETE FROM containers), b AS (DELETE FROM builds), i AS (DELETE FROM images)
+     c AS (DELETE FROM containers), b AS (DELETE FROM builds), i AS (DELETE FROM images),
+     r AS (DELETE FROM restorations)
 DELETE FROM hostnames
 """
 
@@ -66,6 +67,7 @@ class Ground:
         self._undisturbed: dict[str, Undisturbed] = {}
         self._aftermath = Aftermath(installation)
         self._child: Child | None = None
+        self._operation = ""
 
     def close(self) -> None:
         self._aftermath.close()
@@ -76,12 +78,13 @@ class Ground:
 
     def prepare(self, operation: str) -> int:
         """Make everything anew and bring it to where the operation begins."""
+        self._operation = operation
         self.installation.execute(_EMPTY)
         shutil.rmtree(self._volume)
         self.installation.prepare_volume()
         self._server.docker = FakeDocker()
         self._server.docker.app_of_builds = None
-        return OPERATIONS[operation].prepare(self.worker())
+        return ALL_OPERATIONS[operation].prepare(self.worker())
 
     def worker(self) -> Worker:
         """Return a worker of this process, that nobody arms."""
@@ -113,7 +116,7 @@ class Ground:
             child.expect_ended()
             places = self._trace.read_text().splitlines()
             self._undisturbed[operation] = Undisturbed(places, self.recover())
-            self.expect_agreement(OPERATIONS[operation].done)
+            self.expect_agreement(ALL_OPERATIONS[operation].done)
         return self._undisturbed[operation]
 
     def turns(self, operation: str, *, every: bool = LONG) -> Sequence[Turn]:
@@ -122,7 +125,7 @@ class Ground:
         Args:
             every: whether at every turn of it also if it is composed.
         """
-        every = every or not OPERATIONS[operation].composed
+        every = every or not ALL_OPERATIONS[operation].composed
         return turns_of(self.undisturbed(operation).places, every=every)
 
     def let_happen(self, operation: str, turn: Turn, action: str) -> Child:
@@ -139,7 +142,12 @@ class Ground:
         wait_until(lambda: not self.installation.rows(_IDLE), seconds=30)
 
     def recover(self) -> float:
-        """Let another worker do what is to be done; returns how many seconds that takes."""
+        """Let another worker do what is to be done; returns how many seconds that takes.
+
+        A command of an operator's is given again beforehand.
+        """
+        if give_again := GIVEN_AGAIN.get(self._operation):
+            give_again(self.worker())
         stopped = self._child is not None and self._child.is_stopped
         return self._aftermath.recover(self.worker(), int(stopped))
 

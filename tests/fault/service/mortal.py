@@ -16,8 +16,8 @@ from entrypoints.composition.worker import Worker
 from entrypoints.settings import load_settings
 from tests.contracts.fake_engine import FakeContainerEngine
 from tests.fault.service.drives import drive
-from tests.fault.service.operations import OPERATIONS
 from tests.fault.service.remote_docker import remote_docker
+from tests.fault.service.upkeep import ALL_OPERATIONS
 
 INSTALLATION_ID = "test"
 
@@ -36,7 +36,7 @@ def carry_out(task: Mapping[str, Any]) -> None:
     api.pool().open()
     presence = worker.presence()._present
     presence.beat()
-    operation = OPERATIONS[task["operation"]]
+    operation = ALL_OPERATIONS[task["operation"]]
 
     def request() -> None:
         # What nobody foresaw is told to its one caller.

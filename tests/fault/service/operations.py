@@ -52,6 +52,11 @@ class Driven(Enum):
     PASSES = "a pass over the engine"
     SWEEPS = "a sweep"
     AUDITS = "an audit"
+    REGISTERS = "a look at its engine"
+    MISSES = "a look for dead workers"
+    LOST = "lost"
+    TRUST = "trust"
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from tests.fault.service.ground import Ground
 from tests.fault.service.matrix import Matrix
 from tests.fault.service.operations import OPERATIONS
 from tests.fault.service.passed import PASSED
+from tests.fault.service.upkeep import ALL_OPERATIONS
 
 # Who is silent is missed after 4 s, and then a pass may be awaited, 15 s.
 BOUND_SECONDS = 30.0
@@ -21,10 +22,10 @@ BOUND_SECONDS = 30.0
 
 @pytest.fixture(scope="module")
 def matrix() -> Matrix:
-    return Matrix(tuple(OPERATIONS))
+    return Matrix(tuple(ALL_OPERATIONS))
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", ALL_OPERATIONS)
 def test_killed_at_any_place_everything_agrees_again(
     operation: str, ground: Ground, matrix: Matrix
 ) -> None:
@@ -35,7 +36,7 @@ def test_killed_at_any_place_everything_agrees_again(
         ground.let_happen(operation, turn, "kill").expect_killed()
         try:
             seconds = ground.recover()
-            end = OPERATIONS[operation].end_of(undisturbed.places, turn.index)
+            end = ALL_OPERATIONS[operation].end_of(undisturbed.places, turn.index)
             left = ground.expect_agreement(end)
         except AssertionError as error:
             failed.append(f"{turn}: {error}")
@@ -53,7 +54,7 @@ def test_an_operation_passes_the_places_that_it_is_known_to_pass(
 
 
 def test_every_failpoint_that_is_declared_is_passed_by_an_operation(ground: Ground) -> None:
-    passed = {place for name in OPERATIONS for place in ground.undisturbed(name).places}
+    passed = {place for name in ALL_OPERATIONS for place in ground.undisturbed(name).places}
 
     assert passed == NAMES
 

@@ -4,9 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from application.engine_calls import BuildOrder
 from application.errors import (
     BuildFailed,
     BuildInterrupted,
+    BuildTimedOut,
     EngineError,
     EngineExhausted,
     EngineRefused,
@@ -129,6 +131,22 @@ def test_an_attempt_at_whose_end_the_engine_is_away_never_counts(
 
     assert build(worker, image_id) == ("succeeded", 1)
     assert told(worker, image_id) == ["build_started", "ready"]
+
+
+@pytest.mark.parametrize(("away", "ended"), [(0.0, ("failed", 1)), (60.0, ("running", 0))])
+def test_a_time_limit_counts_only_if_the_engine_answered_all_the_time(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, away: float, ended: tuple[str, int]
+) -> None:
+    image_id = uploaded(worker)
+
+    def hang(_: BuildOrder) -> str:
+        worker.away_seconds += away
+        raise BuildTimedOut("the build took longer than 900 seconds")
+
+    monkeypatch.setattr(worker.engine, "build", hang)
+    worker.builds.act(worker.claim_build(), worker.engine_id)
+
+    assert build(worker, image_id) == ended
 
 
 def test_an_attempt_at_whose_end_another_engine_answers_does_not_count(worker: Worker) -> None:

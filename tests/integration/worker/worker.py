@@ -67,6 +67,8 @@ class Worker:
             self._note,
         )
         self.space = Space()
+        # For how long the engine has not answered.
+        self.away_seconds = 0.0
         self.builds = RunBuild(
             transactions,
             engine,
@@ -76,6 +78,7 @@ class Worker:
             BuildQuota(per_worker=10, per_user=10),
             self.space,
             installation.claim_volume.check,
+            away_seconds=lambda: self.away_seconds,
             timeout_seconds=900,
         )
         self.census = PostgresCensus(installation.pool, installation.signals.append)

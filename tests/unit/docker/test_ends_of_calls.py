@@ -10,8 +10,8 @@ import pytest
 
 from adapters.docker.wrapped_process import KILL_AFTER_SECONDS
 from application.errors import (
-    BuildFailed,
     BuildInterrupted,
+    BuildTimedOut,
     EngineError,
     EngineInterrupted,
     OutcomeUnknown,
@@ -54,7 +54,7 @@ def test_a_plugin_that_outlives_its_client_is_killed_too(shim: Shim) -> None:
 def test_a_build_that_reaches_its_limit_has_failed(shim: Shim, tmp_path: Path) -> None:
     engine, mark = shim('echo "#1 begun" >&2; exec sleep "$MARK"'), Mark()
 
-    with mark, pytest.raises(BuildFailed, match=r"took longer than 0\.5 seconds"):
+    with mark, pytest.raises(BuildTimedOut, match=r"took longer than 0\.5 seconds"):
         engine.build(build_order(tmp_path))
 
     assert (tmp_path / "1.log").read_text() == "#1 begun\n"
@@ -64,7 +64,7 @@ def test_a_build_that_reaches_its_limit_has_failed(shim: Shim, tmp_path: Path) -
 def test_a_build_that_ignores_its_limit_has_failed_too(shim: Shim, tmp_path: Path) -> None:
     engine, mark = shim('trap "" TERM; sleep "$MARK"; sleep "$MARK"'), Mark()
 
-    with mark, pytest.raises(BuildFailed, match=r"took longer than 0\.5 seconds"):
+    with mark, pytest.raises(BuildTimedOut, match=r"took longer than 0\.5 seconds"):
         engine.build(build_order(tmp_path))
 
     assert not mark.processes()

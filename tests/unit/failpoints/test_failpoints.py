@@ -2,19 +2,28 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pytest
+from psycopg import Connection
+from psycopg.rows import DictRow
 
 from adapters.docker.container_engine import DockerContainerEngine
-from adapters.failpoints.calls import ENGINE_CALLS, engine_with_failpoints
+from adapters.failpoints.calls import ENGINE_CALLS, FailpointCalls, engine_with_failpoints
 from adapters.failpoints.names import ENGINE, NAMES, EngineCall, UseCase, after, before
 from adapters.failpoints.registry import FailpointRaised, Failpoints, UnknownFailpoint
-from adapters.failpoints.transactions import FailpointTransactionRunner, with_failpoints
+from adapters.failpoints.transactions import (
+    FailpointTransactionRunner,
+    transaction_with_failpoints,
+    with_failpoints,
+)
+from adapters.postgres.pool import plain_transaction
 from adapters.postgres.unit_of_work import PostgresTransactionRunner
 from adapters.volume.context_store import VolumeContextStore
+from adapters.volume.stored_files import VolumeStoredFiles
 from application.errors import OutcomeUnknown
 from application.ports import ContainerEngine
 from application.unit_of_work import UnitOfWork
@@ -38,6 +47,16 @@ class _Transactions:
         result = work(cast(UnitOfWork, None))
         self.log.append("committed")
         return result
+
+
+class _Connection:
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        yield
+        self.log.append("committed")
 
 
 def armed(text: str) -> Failpoints:
@@ -125,6 +144,23 @@ def test_before_a_commit_nothing_is_committed_and_after_it_everything() -> None:
     assert (before_log, beneath.log) == ([], ["committed"])
 
 
+def test_so_it_is_with_what_has_a_transaction_of_its_own() -> None:
+    connection = _Connection()
+    points = armed("trust.before-commit=raise,trust.after-commit=raise")
+    transaction = transaction_with_failpoints(points, UseCase.TRUST)
+
+    def change() -> None:
+        with transaction(cast(Connection[DictRow], connection)):
+            connection.log.append("changed")
+
+    with pytest.raises(FailpointRaised, match="before"):
+        change()
+    with pytest.raises(FailpointRaised, match="after"):
+        change()
+
+    assert connection.log == ["changed", "changed", "committed"]
+
+
 def test_a_dropped_reply_is_of_a_call_that_was_carried_out() -> None:
     beneath = FakeContainerEngine()
     engine = engine_with_failpoints(beneath, armed("engine.after-remove-tag=drop-reply"))
@@ -159,6 +195,8 @@ def test_unarmed_nothing_of_them_is_in_the_object_graph(tmp_path: Path) -> None:
     reconcile = worker.reconcile()
 
     assert type(reconcile._transactions) is PostgresTransactionRunner
+    assert worker.census()._transaction is plain_transaction
+    assert type(worker.sweep_leftovers()._files) is VolumeStoredFiles
     assert type(reconcile._engine) is DockerContainerEngine
     assert type(worker.store()) is VolumeContextStore
     worker.scratch().remove()
@@ -170,19 +208,37 @@ def test_armed_each_use_case_has_a_runner_of_its_name(tmp_path: Path) -> None:
     api.installation_id.override("test")
     use_cases: dict[UseCase, Any] = {
         UseCase.UPLOAD: api.upload_image(),
+        UseCase.REBUILD: api.rebuild_image(),
+        UseCase.CANCEL: api.cancel_build(),
+        UseCase.PATCH: api.change_image(),
         UseCase.DELETE_IMAGE: api.delete_image(),
         UseCase.CREATE: api.create_containers(),
         UseCase.CHANGE: api.change_container(),
         UseCase.BUILD: worker.builds(),
         UseCase.RECONCILE: worker.reconcile(),
         UseCase.REMOVE_IMAGE: worker.removals(),
+        UseCase.KEEP_INSTANCES: worker.instances()._instances,
         UseCase.LEASES: worker.leases(),
+        UseCase.LOST: worker.declare_lost(),
+    }
+    owners: dict[UseCase, Any] = {
+        UseCase.CENSUS: worker.census(),
+        UseCase.SWEEP: worker.sweep_register(),
+        UseCase.ENGINES: worker.registry(),
+        UseCase.PRESENCE: worker.presence()._present,
+        UseCase.LOST: worker.declare_lost()._lost_engines,
+        UseCase.TRUST: worker.quarantine(),
+        UseCase.RESTORED: worker.restoration(),
     }
 
     for name, use_case in use_cases.items():
         runner = use_case._transactions
         assert isinstance(runner, FailpointTransactionRunner)
         assert runner._use_case is name
+    for name, owner in owners.items():
+        assert owner._transaction.__self__._use_case is name
+    assert {*use_cases, *owners} == set(UseCase)
+    assert isinstance(worker.sweep_leftovers()._files, FailpointCalls)
     worker.scratch().remove()
 
 

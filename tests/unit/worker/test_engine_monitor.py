@@ -176,3 +176,20 @@ def test_a_worker_that_ends_does_not_tell_of_its_engine_as_unreachable(
 
 def _gauge() -> float | None:
     return REGISTRY.get_sample_value("worker_engine_quarantined")
+
+
+def test_it_counts_for_how_long_the_engine_has_not_answered(
+    monitor: EngineMonitor, engine: FakeContainerEngine
+) -> None:
+    _until(lambda: monitor.engine_id)
+    before = monitor.away_seconds()
+
+    engine.docker.reachable = False
+    _until(lambda: monitor.away_seconds() >= 0.05)
+    engine.docker.reachable = True
+    _until(lambda: monitor.engine_id)
+    while_away = monitor.away_seconds()
+    engine.calls.clear()
+    _until(lambda: len(engine.calls) > 3)
+
+    assert (before, monitor.away_seconds()) == (0.0, while_away)
