@@ -129,10 +129,6 @@ class RealService:
         self._armed.append(process)
         return process
 
-    def let_a_worker_die(self, failpoints: str) -> None:
-        """Run a worker until it has come by its place."""
-        _expect_killed(self.start_armed(failpoints))
-
     def dies(self, process: GuardedProcess, is_over: Callable[[], bool]) -> bool:
         """Wait until an armed process has died, or has nothing left to do; whether it has died.
 

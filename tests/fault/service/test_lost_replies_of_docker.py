@@ -44,8 +44,10 @@ def test_lost_late_and_senseless_answers_of_each_call_are_recovered_from(
         in_docker = service.engine.port.list_ours()
         ran = service.told(f"container/{container_id}")
         # One pass after the other: when the third one lists, those before it are over.
+        given_up = _passes_given_up(service)
         shim.plan("container ls", "500", "garbage", "delay 0")
         wait_until(lambda: not shim.left("container ls"), _PASSES_SECONDS)
+        given_up_then = _passes_given_up(service)
         in_docker_then = service.engine.port.list_ours()
         told_then = service.told(f"container/{container_id}")
         answers = []
@@ -61,6 +63,7 @@ def test_lost_late_and_senseless_answers_of_each_call_are_recovered_from(
 
     assert (created.status_code, created.json()[0]["status"]) == (201, "running")
     assert len(in_docker) == 1
+    assert given_up_then >= given_up + 2
     assert (in_docker_then, told_then) == (in_docker, ran)
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert (deleted.status_code, removed.status_code) == (204, 204)
@@ -69,3 +72,8 @@ def test_lost_late_and_senseless_answers_of_each_call_are_recovered_from(
     ]
     assert service.told(f"image/{image_id}") == ["build_started", "ready", "deleted"]
     assert shim.left() == []
+
+
+def _passes_given_up(service: RealService) -> int:
+    """How many passes have ended without noting anything."""
+    return (service.folder / "worker.log").read_text().count('"pass given up"')
