@@ -1,7 +1,7 @@
 """Whatever is asked and whatever dies, in any order: nothing accepted is lost, nothing told twice.
 
-With FAULT_LONG=1 on a private Docker Engine; with FAULT_EXAMPLES alone the engine is the fake of
-the contract suite, whose workers are processes all the same.
+With FAULT_LONG=1 on a private Docker Engine; else the engine is the fake of the contract suite,
+whose workers are processes all the same. FAULT_EXAMPLES tells how many histories there are.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.fault.lifecycle.wishes import What
 from tests.fault.service.remote_docker import DockerServer
 
 _EXAMPLES = int(os.environ.get("FAULT_EXAMPLES") or (40 if LONG else 2))
-_STEPS = 25 if LONG else 12
+_STEPS = 25 if LONG else 8
 # Of each example; one that failed is tried once more.
 _EXAMPLE_SECONDS = 150
 
