@@ -26,8 +26,9 @@ writes: it does not know what was published before, until that one has ended.
 Two things return to the outbox's lower part without a new id: the rows of a stream that was
 released, and what a failed delivery left. Both need a ``look_below``: fetches begin at zero again
 and walk, each from the last id that the one before returned, until one has come past ``above``.
-Neither ``above`` nor ``late`` changes by that, and need not: what is to come again is visible, so
-a walk returns it; and what is not visible is still above ``above``, in ``late``, or impossible.
+Of ``late`` such a fetch asks only for the ids behind it, as it comes by the others. Neither
+``above`` nor ``late`` changes by that, and need not: what is to come again is visible, so a walk
+returns it; and what is not visible is still above ``above``, in ``late``, or impossible.
 
 A stream may be left out of fetches for a while (``backlogs.py``): the promise then holds for all
 others, and of this stream for no id. For it another one holds: each of its rows that is there or
@@ -52,7 +53,7 @@ class Window:
 
     Attributes:
         above: All ids above this one; lower than the floor during a walk.
-        late: And these.
+        late: And these, none of them above it: what both found would come twice.
         decided: No row at or below comes to light after the fetch's snapshot.
     """
 
@@ -81,8 +82,10 @@ class Floor:
         Args:
             decided: The frontier as known before the fetch takes its snapshot.
         """
-        above = self._above if self._walked is None else self._walked
-        return Window(above, self._late, decided)
+        if self._walked is None:
+            return Window(self._above, self._late, decided)
+        late = frozenset(id_ for id_ in self._late if id_ <= self._walked)
+        return Window(self._walked, late, decided)
 
     def note(self, window: Window, ids: Sequence[int], *, whole: bool) -> None:
         """Take into account what a fetch of ``window`` returned.
@@ -96,7 +99,7 @@ class Floor:
         above = self._above
         reached = max(last, above, window.decided) if whole else last
         returned = frozenset(ids)
-        kept = {id_ for id_ in window.late - returned if id_ > window.decided or id_ > reached}
+        kept = {id_ for id_ in self._late - returned if id_ > window.decided or id_ > reached}
         if reached < above:
             self._walked, self._late = max(window.above, reached), frozenset(kept)
             return

@@ -115,6 +115,7 @@ class FloorMachine(RuleBasedStateMachine):
         returning = self.backlogs.returning(self.limit)
         found = self._visible(window)
         ids = found[: self.limit]
+        assert len(ids) == len(set(ids)), "a row comes twice in one fetch"
         beside = self._visible_beside(returning)[: returning.limit]
         self.floor.note(window, ids, whole=len(ids) < self.limit)
         taken = self.backlogs.choose(self._event(id_) for id_ in sorted(ids + beside))
@@ -134,8 +135,10 @@ class FloorMachine(RuleBasedStateMachine):
 
     @rule()
     def look_below(self) -> None:
+        """As the relay does right before a fetch."""
         self.floor.look_below()
         self.backlogs.let_all_in()
+        self.fetch()
 
     @rule()
     def fail(self) -> None:
@@ -143,6 +146,15 @@ class FloorMachine(RuleBasedStateMachine):
         self.in_flight = []
         self.floor.look_below()
         self.backlogs.clear()
+        self.fetch()
+
+    @rule(transaction=consumes(transactions))
+    def commit_late(self, transaction: Transaction) -> None:
+        """Others commit behind it and are seen, it comes to light, and all is looked at again."""
+        self.write_and_commit()
+        self.fetch()
+        self.commit(transaction)
+        self.look_below()
 
     @invariant()
     def no_row_is_passed_over(self) -> None:
@@ -197,8 +209,11 @@ class FloorMachine(RuleBasedStateMachine):
         self.open.pop(transaction.name, None)
 
     def _visible(self, window: Window) -> list[int]:
-        sought = {id_ for id_ in self.outbox if id_ > window.above or id_ in window.late}
-        return sorted(id_ for id_ in sought if self.stream_of[id_] not in self.backlogs.left_out)
+        # Two searches, as the relay's statement makes them: what both find comes twice.
+        above = [id_ for id_ in self.outbox if id_ > window.above]
+        late = [id_ for id_ in self.outbox if id_ in window.late]
+        left_out = self.backlogs.left_out
+        return sorted(id_ for id_ in above + late if self.stream_of[id_] not in left_out)
 
     def _visible_beside(self, returning: Returning) -> list[int]:
         return sorted(
@@ -238,6 +253,8 @@ def test_a_look_below_the_floor_leaves_it_where_it_was() -> None:
 
     window = floor.window(frontier.decided)
     assert (walking.above, further.above) == (0, 7_000)
+    # Ahead of a walk it would be found twice.
+    assert (walking.late, further.late) == (frozenset(), frozenset({3}))
     assert (window.above, window.late) == (10_000, frozenset({3}))
 
 
