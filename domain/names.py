@@ -12,6 +12,8 @@ MAX_USER_ID = 64
 
 # Docker's reference grammar: a tag is a word character, then up to 127 of these.
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+# The public one moves with the recorded outcome of a build, which sets its own before.
+BUILD_TAG = re.compile(r"b[0-9]+")
 
 # RFC 1123: labels of at most 63 letters, digits and inner hyphens, 253 characters in all.
 HOSTNAME_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -46,11 +48,13 @@ def checked_image_name(value: str) -> str:
 
 
 def checked_tag(value: str) -> str:
-    """Return `value` if Docker accepts it as a tag."""
+    """Return `value` if Docker accepts it as a tag, and no build will bear it."""
     if not TAG.fullmatch(value):
         raise InvalidValue(
             "tag", "must be a Docker tag: [A-Za-z0-9_][A-Za-z0-9_.-]*, at most 128 characters"
         )
+    if BUILD_TAG.fullmatch(value):
+        raise InvalidValue("tag", "must be other than b and a number: builds bear those")
     return value
 
 

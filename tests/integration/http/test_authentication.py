@@ -1,5 +1,7 @@
 """Who is not authenticated learns nothing, not even which part was wrong."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -106,14 +108,13 @@ def test_a_longest_user_id_of_every_kind_of_character_is_taken(api: ServiceProce
 
 
 def test_without_authentication_every_caller_is_the_developer(
-    module_database: str, tmp_path_factory: pytest.TempPathFactory
+    module_database: str, volume: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path_factory.mktemp("developer")
-    settings = api_settings(module_database, folder, AUTH_MODE="none", DEV_USER_ID="1")
+    settings = api_settings(module_database, volume, AUTH_MODE="none", DEV_USER_ID="1")
     settings["GATEWAY_SECRET"] = ""
 
     with (
-        ServiceProcess("api", settings, folder / "log") as process,
+        ServiceProcess("api", settings, tmp_path / "log") as process,
         httpx.Client(base_url=process.url, trust_env=False) as client,
     ):
         response = client.post(

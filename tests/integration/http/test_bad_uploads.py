@@ -53,6 +53,7 @@ WRONG_VALUES: list[tuple[str, str | None]] = [
     ("tag", "a:b"),
     ("tag", "a b"),
     ("tag", "t" * 129),
+    ("tag", "b2"),
     ("tag", "t\u00e4g"),
     ("container_port", "0"),
     ("container_port", "65536"),

@@ -85,9 +85,10 @@ class Installation(UserRequests):
 
     def __enter__(self) -> Self:
         self.pool.open()
-        self.prepare_volume()
         self.registry.heartbeat(ENGINE, "10.0.0.1", "26.1.5", reachable=True, detail=None)
         self.empty()
+        # What was recorded before had another volume.
+        self.prepare_volume()
         return self
 
     def __exit__(

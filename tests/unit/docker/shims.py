@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable
@@ -14,6 +15,17 @@ from application.engine_calls import BuildOrder, ContainerOrder
 
 LIMIT = 0.5
 DOCKER_ID = "3052b3ed" * 8
+
+# What `docker image inspect` answers of the image that `build_order` makes.
+_LABELS = {"installation_id": "test", "image_id": "1", "build_id": "1"}
+BUILT = json.dumps(
+    [
+        {
+            "Id": f"sha256:{DOCKER_ID}",
+            "Config": {"Labels": {f"orchestrator.{name}": each for name, each in _LABELS.items()}},
+        }
+    ]
+)
 
 Shim = Callable[[str], DockerContainerEngine]
 

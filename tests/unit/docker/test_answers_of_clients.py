@@ -15,7 +15,7 @@ from application.errors import (
     EngineUnreachable,
     OutcomeUnknown,
 )
-from tests.unit.docker.shims import DOCKER_ID, Shim, build_order, container_order
+from tests.unit.docker.shims import BUILT, DOCKER_ID, Shim, build_order, container_order
 
 
 @pytest.mark.parametrize("answer", ["", "garbage", "{}", "\\0377\\0376", "[]"])
@@ -145,7 +145,7 @@ def test_a_build_that_writes_without_end_takes_neither_memory_nor_disk(
 
 
 def test_a_log_that_cannot_be_written_is_no_fault_of_the_build(shim: Shim, tmp_path: Path) -> None:
-    engine = shim(f"echo sha256:{DOCKER_ID}")
+    engine = shim(f"echo '{BUILT}'")
     (tmp_path / "1.log").mkdir()
 
     assert engine.build(build_order(tmp_path)) == f"sha256:{DOCKER_ID}"

@@ -1,6 +1,5 @@
 """A full disk costs a build its log, for as long as it is full, and nothing else."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,21 +8,12 @@ import pytest
 
 from application.errors import BuildFailed
 from tests.integration.small_disk import SmallDisk, small_disk
-from tests.unit.docker.shims import DOCKER_ID, Shim, build_order
+from tests.unit.docker.shims import BUILT, DOCKER_ID, Shim, build_order
 
-_LABELS = {"installation_id": "test", "image_id": "1", "build_id": "1"}
-_IMAGE = json.dumps(
-    [
-        {
-            "Id": f"sha256:{DOCKER_ID}",
-            "Config": {"Labels": {f"orchestrator.{name}": each for name, each in _LABELS.items()}},
-        }
-    ]
-)
 # A build that writes a line and ends as a file says; then it is asked which image it made.
 _CLIENT = f"""
 case "$*" in
-    *"image inspect"*) echo '{_IMAGE}' ;;
+    *"image inspect"*) echo '{BUILT}' ;;
     *) echo "#1 a step"; echo "ERROR: failed to solve: exit code: 7" >&2
        exit "$(cat "$OUTCOME")" ;;
 esac

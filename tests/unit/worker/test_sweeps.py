@@ -7,7 +7,12 @@ from typing import cast
 import pytest
 from prometheus_client import REGISTRY
 
-from application.errors import DatabaseUnavailable, EngineTransient
+from application.errors import (
+    DatabaseUnavailable,
+    EngineTransient,
+    SweepDoubted,
+    VolumeUntrusted,
+)
 from application.leftovers import Kind, Recorded
 from application.sweep_leftovers import SweepLeftovers
 from application.sweep_report import Leftover, SweepReport
@@ -58,6 +63,8 @@ def troubled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Troubled]:
         EngineTransient("half a list"),
         DatabaseUnavailable("lost"),
         FileNotFoundError("no volume"),
+        VolumeUntrusted("another's"),
+        SweepDoubted("much is unknown"),
         RuntimeError("nobody foresaw this"),
     )
     thread = Sweeps(
@@ -78,6 +85,7 @@ def counted(name: str, **labels: str) -> float:
 def test_what_goes_wrong_is_counted_and_the_next_turn_is_taken(troubled: Troubled) -> None:
     assert troubled.swept.wait(10)
 
-    assert counted("worker_sweeps_given_up_total") >= 4
+    assert counted("worker_sweeps_given_up_total") >= 6
+    assert counted("worker_sweeps_doubted_total") >= 2
     assert counted("worker_swept_total", kind="upload") >= 1
     assert counted("worker_swept_bytes_total") >= 12
