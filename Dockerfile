@@ -4,20 +4,36 @@
 #   docker build --target relay .    outbox to Kafka, and nothing else of the project
 #   docker build --target worker .   the only one with a Docker client
 #
-# PYTHON_IMAGE is Debian 13 with Python 3.11 or later. Needs BuildKit, whose own frontend is enough:
-# a `# syntax` line would pull another one.
+# PYTHON_IMAGE is Debian 13 with Python 3.11 or later. python:3.13-slim will be the next Debian one
+# day; the pins of Debian's packages below do not exist there, so take python:3.13-slim-trixie then,
+# or new pins. Needs BuildKit, whose own frontend is enough: a `# syntax` line would pull another one.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 # ---- what requirements.lock pins, each by its hash ----------------------------------------------
 FROM ${PYTHON_IMAGE} AS packages
 COPY requirements.lock /requirements.lock
 # pip stands in an environment of its own, so that nothing of it is in the one that is kept.
+#
+# streaming-form-data has wheels for x86_64 alone. Elsewhere it is compiled from its source, which is
+# held to its hash as well; setuptools and gcc, which compile it, are whatever is the newest.
+# COMPILED=streaming-form-data does so anywhere.
+ARG TARGETARCH
+ARG COMPILED
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python3 -m venv --without-pip /opt/venv \
+    if [ "$TARGETARCH" != amd64 ]; then COMPILED=streaming-form-data; fi \
+    && if [ -n "$COMPILED" ]; then \
+        headers=$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))') \
+        && if [ -e "$headers/Python.h" ]; then unset headers; fi \
+        && apt-get update \
+        && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+            gcc libc6-dev ${headers:+python3-dev}; \
+    fi \
+    && python3 -m venv --without-pip /opt/venv \
     && python3 -m venv /tmp/installer \
     && /tmp/installer/bin/python -m pip --python /opt/venv/bin/python \
         --disable-pip-version-check --no-input install \
-        --require-hashes --no-deps --only-binary :all: --requirement /requirements.lock \
+        --require-hashes --no-deps --only-binary :all: ${COMPILED:+--no-binary "$COMPILED"} \
+        --requirement /requirements.lock \
     && rm -rf /tmp/installer
 
 # ---- what all three have in common --------------------------------------------------------------

@@ -10,7 +10,8 @@ def make_certificates(folder: Path, address: str) -> Path:
     """Fill `folder` with an authority and what it signed; return the client's part.
 
     The client's folder holds `ca.pem`, `cert.pem` and `key.pem`, which everybody may read: so does
-    the volume that docker:dind fills, whose clients may be any user.
+    the volume that docker:dind fills, for its clients may be any user (`_tls_generate_certs` in
+    dockerd-entrypoint.sh of docker-library/docker makes the key 0644).
 
     Args:
         folder: is made.

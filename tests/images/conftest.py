@@ -51,16 +51,22 @@ def builder() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def images(builder: Engine) -> dict[str, str]:
-    """The name of each target's image."""
+def stand_in(builder: Engine) -> str:
+    """The name of what stands in for `python:3.13-slim`."""
     began = time.monotonic()
-    stand_in = stand_in_image(builder.host, say)
+    name = stand_in_image(builder.host, say)
     say(f"stand-in ready after {time.monotonic() - began:.0f} s")
+    return name
+
+
+@pytest.fixture(scope="session")
+def images(builder: Engine, stand_in: str) -> dict[str, str]:
+    """The name of each target's image."""
     names = {}
     for target in TARGETS:
         names[target] = f"orchestrator-{target}:test"
         began = time.monotonic()
-        _build(builder.host, stand_in, target, names[target])
+        build(builder.host, stand_in, target, names[target])
         say(f"{target} built in {time.monotonic() - began:.0f} s")
     for name in (stand_in, *names.values()):
         size = int(docker(builder.host, "image", "inspect", "--format", "{{.Size}}", name))
@@ -68,11 +74,14 @@ def images(builder: Engine) -> dict[str, str]:
     return names
 
 
-def _build(host: str, stand_in: str, target: str, name: str) -> None:
+def build(host: str, stand_in: str, target: str, name: str, **arguments: str) -> None:
+    """Build a target of the Dockerfile on an engine, and name what comes of it."""
+    given = {"PYTHON_IMAGE": stand_in} | arguments
     run_long(
         [
             *("docker", "--host", host, "buildx", "build", "--progress", "plain"),
-            *("--build-arg", f"PYTHON_IMAGE={stand_in}", "--target", target, "--tag", name),
+            *(part for each in given.items() for part in ("--build-arg", "=".join(each))),
+            *("--target", target, "--tag", name),
             str(REPOSITORY),
         ],
         target,

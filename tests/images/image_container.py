@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
+from tests.compose_file import hardening, stack
+
 # Whatever bears it was made here, and is removed here.
 LABEL = "orchestrator.test-images"
-_HARDENED = (
-    *("--network", "host", "--read-only", "--tmpfs", "/tmp:size=64m,mode=1777"),
-    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges:true"),
-)
+# Of a service's environment: what bounds it, wherever it runs.
+_LIMITING = ("GOMAXPROCS",)
 # As in the images, but sooner.
 _HEALTH = ("--health-interval", "1s", "--health-start-period", "1s", "--health-retries", "2")
 _PATIENCE_SECONDS = 90.0
@@ -39,10 +39,11 @@ class ImageContainer:
 
     Args:
         host: DOCKER_HOST of the engine that runs it.
-        image: the image's name.
+        image: the image's name, `orchestrator-SERVICE:…`.
         settings: its environment.
         mounts: `--volume` arguments.
         command: instead of the image's own.
+        service: as which one of compose.yaml it is confined; else the one that the image is for.
     """
 
     def __init__(
@@ -53,25 +54,38 @@ class ImageContainer:
         *,
         mounts: tuple[str, ...] = (),
         command: tuple[str, ...] = (),
-        init: bool = False,
+        service: str | None = None,
     ) -> None:
         self._host = host
-        self.name = f"{image.partition(':')[0]}-{uuid4().hex[:6]}"
-        environment = [f"--env={name}={value}" for name, value in settings.items()]
+        kind = image.partition(":")[0]
+        self.name = f"{kind}-{uuid4().hex[:6]}"
+        confined_as = service or kind.removeprefix("orchestrator-")
+        limits = {
+            name: value
+            for name, value in stack()["services"][confined_as]["environment"].items()
+            if name in _LIMITING
+        }
+        environment = [f"--env={name}={value}" for name, value in {**limits, **settings}.items()]
         volumes = [f"--volume={mount}" for mount in mounts]
         docker(
-            host, "create", "--name", self.name, "--label", LABEL, *(["--init"] if init else []),
-            *_HARDENED, *_HEALTH, *environment, *volumes, image, *command,
+            host, "create", "--name", self.name, "--label", LABEL, "--network", "host",
+            *hardening(confined_as), *_HEALTH, *environment, *volumes, image, *command,
         )  # fmt: skip
 
     def start(self) -> None:
         docker(self._host, "start", self.name)
 
     def stop(self) -> float:
-        """End it by SIGTERM; return how many seconds that took."""
-        began = time.monotonic()
+        """End it by SIGTERM; return how many seconds it took, by the engine's clock."""
+        began = f"{time.time():.6f}"
         docker(self._host, "stop", "--time", "10", self.name)
-        return time.monotonic() - began
+        told = docker(
+            *(self._host, "events", "--since", began, "--until", "0s", "--filter", "event=kill"),
+            *("--filter", "event=die", "--filter", f"container={self.name}"),
+            *("--format", "{{.TimeNano}}"),
+        )
+        times = [int(line) for line in told.split()]
+        return (times[-1] - times[0]) / 1e9
 
     def kill(self) -> None:
         """End all of its processes by SIGKILL."""

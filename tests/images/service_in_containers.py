@@ -154,8 +154,7 @@ class ServiceInContainers:
     def _container(self, kind: str, own: Mapping[str, str]) -> ImageContainer:
         mounts = () if kind == "relay" else self._mounts
         settings = self.settings | dict(own)
-        init = kind != "worker"  # as in compose.yaml: the worker has one of its own
-        return ImageContainer(self._host, self._images[kind], settings, mounts=mounts, init=init)
+        return ImageContainer(self._host, self._images[kind], settings, mounts=mounts)
 
     def _migrate(self) -> None:
         migrations = ImageContainer(
@@ -163,6 +162,7 @@ class ServiceInContainers:
             self._images["api"],
             {"DATABASE_URL": self.settings["DATABASE_URL"]},
             command=("python", "-m", "migrations"),
+            service="migrate",
         )
         with running(migrations, healthy=False):
             code, output = migrations.wait_for_end(), migrations.output

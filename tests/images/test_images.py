@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entrypoints.dev.private_engine import Engine
+from tests.images.conftest import build
 from tests.images.image_container import docker, image_config
 
 _MODULES = {
@@ -55,6 +56,21 @@ def test_an_image_holds_its_part_of_the_project_compiled_and_no_tool_to_build_wi
     assert set(listed.split()) - {"__pycache__", "healthcheck.py"} == _MODULES[target]
     assert int(compiled) > 10
     assert found.splitlines() == ["/opt/venv/bin/python: No module named pip"]
+
+
+def test_what_has_no_wheel_for_other_processors_is_compiled_from_its_source(
+    builder: Engine, stand_in: str
+) -> None:
+    build(builder.host, stand_in, "packages", "packages:compiled", COMPILED="streaming-form-data")
+
+    command = "/opt/venv/bin/python -c 'import streaming_form_data._parser as p; print(p.__file__)'"
+    compiled = _shell(builder, "packages:compiled", command)
+    wheel = "cat /opt/venv/lib/python3*/site-packages/streaming_form_data-*.dist-info/WHEEL"
+    told = _shell(builder, "packages:compiled", wheel)
+    assert compiled.startswith("/opt/venv/")
+    # One that was downloaded names manylinux.
+    assert "Tag: cp3" in told
+    assert "manylinux" not in told
 
 
 @pytest.mark.parametrize("target", _MODULES)

@@ -111,4 +111,4 @@ def _end_each(service: ServiceInContainers) -> None:
         code = container.state["ExitCode"]
         say(f"{name} ended in {seconds:.1f} s, exit code {code}")
         assert code == (143 if name.startswith("api") else 0)
-        assert seconds < 8
+        assert seconds < 5

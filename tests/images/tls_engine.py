@@ -1,7 +1,8 @@
 """A second Docker Engine that is reached over TLS alone, in a network namespace of its own.
 
 What it is to the images' worker, docker:dind is in compose.yaml: another host, by its address. Its
-containers publish their ports there, and have no way to this machine but that address.
+containers publish their ports there, and have no way to this machine but that address. dockerd gets
+the same flags.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from entrypoints.dev.private_engine import Engine
+from tests.compose_file import stack
 from tests.images.certificates import make_certificates
 
 _NAMESPACE = "orch-tls-"
@@ -48,7 +50,8 @@ class TlsEngine(Engine):
     @property
     def _daemon(self) -> tuple[str, ...]:
         # Not `ip netns exec`, which mounts another /sys, without control groups.
-        return ("nsenter", f"--net=/run/netns/{self._namespace}", "dockerd")
+        flags = stack()["services"]["engine"]["command"]
+        return ("nsenter", f"--net=/run/netns/{self._namespace}", "dockerd", *flags)
 
     def __enter__(self) -> Self:
         _remove_abandoned()

@@ -3,54 +3,31 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from entrypoints.dev.engine_packages import plugin_works
-from entrypoints.dev.folders import REPOSITORY
 from entrypoints.settings import load_settings
 from relay.settings import read_settings
-from tests.conftest import unavailable
+from tests import compose_file
+from tests.compose_file import SECRETS, config
 
 OURS = ("migrate", "api", "worker", "relay")
-SECRETS = {"GATEWAY_SECRET": "a gateway secret", "POSTGRES_PASSWORD": "pass/word@:?#"}
-
-
-def _compose(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    if not plugin_works("compose"):
-        unavailable("the docker client has no compose plugin")
-    example = (REPOSITORY / ".env.example").read_text()
-    environment = folder / "env"
-    environment.write_text(example + "".join(f"{n}='{v}'\n" for n, v in variables.items()))
-    return subprocess.run(
-        [
-            *("docker", "compose", "--file", REPOSITORY / "compose.yaml"),
-            *("--env-file", environment, "config", "--format", "json"),
-        ],
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(Path.home())},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def stack() -> Any:
     """The whole file, resolved with .env.example and two secrets."""
-    done = _compose(tmp_path_factory.mktemp("compose"), SECRETS)
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
+    return compose_file.stack()
 
 
 @pytest.mark.parametrize("missing", SECRETS)
 def test_a_missing_secret_is_refused_in_one_line(tmp_path: Path, missing: str) -> None:
     given = {name: value for name, value in SECRETS.items() if name != missing}
 
-    done = _compose(tmp_path, given)
+    done = config(tmp_path, given)
 
     assert done.returncode != 0
     assert done.stderr.count("\n") == 1
@@ -60,13 +37,20 @@ def test_a_missing_secret_is_refused_in_one_line(tmp_path: Path, missing: str) -
 def test_images_of_others_are_pinned_and_ours_are_built_from_their_targets(stack: Any) -> None:
     services = stack["services"]
     pinned = {name: each["image"] for name, each in services.items() if name not in OURS}
-    targets = {name: services[name]["build"]["target"] for name in OURS}
+    targets = {name: each["build"]["target"] for name, each in services.items() if "build" in each}
 
     assert set(pinned) == {"postgres", "kafka", "engine"}
     for image in pinned.values():
-        assert image.partition(":")[2][0].isdigit(), image
-        assert image.count(".") >= 1, image
-    assert targets == {"migrate": "api", "api": "api", "worker": "worker", "relay": "relay"}
+        assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z]+)?$", image), image
+    assert targets == {"api": "api", "worker": "worker", "relay": "relay"}
+
+
+def test_an_image_is_built_once_whoever_runs_it(stack: Any) -> None:
+    services = stack["services"]
+
+    assert services["migrate"]["image"] == services["api"]["image"]
+    assert services["migrate"]["pull_policy"] == "never"
+    assert len({services[name]["image"] for name in ("api", "worker", "relay")}) == 3
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -86,10 +70,46 @@ def test_ours_are_hardened_and_bounded(stack: Any, name: str) -> None:
 
 def test_every_service_is_bounded_rotates_its_log_and_comes_back(stack: Any) -> None:
     for name, service in stack["services"].items():
-        assert "memory" in service["deploy"]["resources"]["limits"]
+        assert set(service["deploy"]["resources"]["limits"]) == {"memory", "pids"}
         assert set(service["logging"]["options"]) == {"max-size", "max-file"}
         assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
         assert service["stop_grace_period"]
+
+
+def test_no_container_of_a_user_can_have_all_of_the_engine_nor_the_engine_the_machine(
+    stack: Any,
+) -> None:
+    engine = stack["services"]["engine"]
+    api = load_settings(_text(stack["services"]["api"]["environment"]))
+    shares = {name: each.get("cpu_shares", 1024) for name, each in stack["services"].items()}
+
+    assert api.ceiling.memory_bytes < int(engine["deploy"]["resources"]["limits"]["memory"])
+    assert [name for name, share in shares.items() if share < 1024] == ["engine"]
+    assert engine["tmpfs"] == ["/run:mode=755"]
+
+
+def test_postgres_keeps_the_capabilities_alone_that_its_beginning_as_root_needs(
+    stack: Any,
+) -> None:
+    postgres = stack["services"]["postgres"]
+
+    assert postgres["cap_drop"] == ["ALL"]
+    assert postgres["cap_add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "flags"),
+    [
+        ({}, ["--icc=false", "--dns=8.8.8.8"]),
+        ({"ENGINE_DNS": "192.0.2.53"}, ["--icc=false", "--dns=192.0.2.53"]),
+    ],
+)
+def test_containers_of_users_are_apart_and_have_a_resolver(
+    tmp_path: Path, variables: dict[str, str], flags: list[str]
+) -> None:
+    done = config(tmp_path, SECRETS | variables)
+
+    assert json.loads(done.stdout)["services"]["engine"]["command"] == flags
 
 
 def test_the_engine_shares_a_network_with_the_worker_alone(stack: Any) -> None:
@@ -169,11 +189,28 @@ def test_everybody_waits_for_the_migrations_and_they_for_the_database(stack: Any
     assert waits["worker"]["engine"] == waits["relay"]["kafka"] == "service_healthy"
 
 
-def test_several_apis_share_a_range_of_ports(tmp_path: Path) -> None:
-    done = _compose(tmp_path, SECRETS | {"API_PORTS": "3003-3004"})
+def test_what_a_process_waits_for_by_itself_does_not_end_the_start_of_the_rest(stack: Any) -> None:
+    needed = {
+        (name, on): how["required"]
+        for name, each in stack["services"].items()
+        for on, how in each.get("depends_on", {}).items()
+    }
 
-    (port,) = json.loads(done.stdout)["services"]["api"]["ports"]
-    assert (port["published"], port["target"]) == ("3003-3004", 3003)
+    assert {pair for pair, required in needed.items() if not required} == {
+        ("worker", "engine"),
+        ("relay", "kafka"),
+    }
+
+
+def test_how_many_run_is_kept_in_the_variables(tmp_path: Path) -> None:
+    numbers = {"APIS": "2", "WORKERS": "3", "RELAYS": "4", "API_PORTS": "3003-3006"}
+
+    services = json.loads(config(tmp_path, SECRETS | numbers).stdout)["services"]
+
+    replicas = [services[name]["deploy"]["replicas"] for name in ("api", "worker", "relay")]
+    assert replicas == [2, 3, 4]
+    (port,) = services["api"]["ports"]
+    assert (port["published"], port["target"]) == ("3003-3006", 3003)
 
 
 def _text(environment: dict[str, Any]) -> dict[str, str]:

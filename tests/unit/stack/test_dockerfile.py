@@ -59,10 +59,24 @@ def test_a_target_is_not_root_and_can_be_asked_how_it_is(target: str) -> None:
 
 
 def test_only_the_worker_installs_a_docker_client_and_pins_it() -> None:
-    for line in INSTRUCTIONS:
-        if "apt-get install" in line:
-            assert line in _stage("worker")
-            assert re.search(r"'docker-cli=\d[\d.]+\*' 'docker-buildx=\d[\d.]+\*'", line)
+    (install,) = [line for line in INSTRUCTIONS if "docker" in line and "apt-get install" in line]
+
+    assert install in _stage("worker")
+    assert re.search(r"'docker-cli=\d[\d.]+\*' 'docker-buildx=\d[\d.]+\*'", install)
+
+
+def test_compilers_stay_in_the_stage_that_is_left_behind() -> None:
+    (install,) = [line for line in INSTRUCTIONS if re.search("apt-get .*gcc", line)]
+
+    assert install in _stage("packages")
+    assert "COPY --from=packages /opt/venv /opt/venv" in INSTRUCTIONS
+
+
+def test_what_has_no_wheel_for_other_processors_alone_is_compiled_there() -> None:
+    (install,) = [line for line in _stage("packages") if "pip" in line]
+
+    assert '[ "$TARGETARCH" != amd64 ]; then COMPILED=streaming-form-data;' in install
+    assert '--only-binary :all: ${COMPILED:+--no-binary "$COMPILED"}' in install
 
 
 def test_the_relay_gets_nothing_of_the_service() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -120,6 +122,31 @@ def test_nobody_there_is_told_with_the_address(check: Check) -> None:
     assert code == 1
     assert output.startswith(f"nobody answers at 127.0.0.1:{port}: ")
     assert output.count("\n") == 1
+
+
+def test_one_that_answers_byte_by_byte_is_not_waited_for_without_end(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(healthcheck, "_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as stack:
+
+        def answer() -> None:
+            connection = stack.enter_context(server.accept()[0])
+            with contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not over.wait(0.05):
+                    connection.sendall(b"x")
+
+        over = threading.Event()
+        answering = threading.Thread(target=answer)
+        answering.start()
+        port = server.getsockname()[1]
+
+        told = check({"PORT": str(port)})
+        over.set()
+        answering.join()
+
+    assert told == (1, f"nobody answers at 127.0.0.1:{port}: no answer within 0.3 s\n")
 
 
 def test_a_process_that_listens_on_one_address_is_asked_there(check: Check) -> None:
