@@ -80,8 +80,9 @@ class ImageContainer:
         began = f"{time.time():.6f}"
         docker(self._host, "stop", "--time", "10", self.name)
         told = docker(
-            *(self._host, "events", "--since", began, "--until", "0s", "--filter", "event=kill"),
-            *("--filter", "event=die", "--filter", f"container={self.name}"),
+            *(self._host, "events", "--since", began, "--until", f"{time.time():.6f}"),
+            *("--filter", "event=kill", "--filter", "event=die"),
+            *("--filter", f"container={self.name}"),
             *("--format", "{{.TimeNano}}"),
         )
         times = [int(line) for line in told.split()]

@@ -85,7 +85,7 @@ def test_no_container_of_a_user_can_have_all_of_the_engine_nor_the_engine_the_ma
 
     assert api.ceiling.memory_bytes < int(engine["deploy"]["resources"]["limits"]["memory"])
     assert [name for name, share in shares.items() if share < 1024] == ["engine"]
-    assert engine["tmpfs"] == ["/run:mode=755"]
+    assert engine["tmpfs"] == ["/run:mode=755,exec"]
 
 
 def test_postgres_keeps_the_capabilities_alone_that_its_beginning_as_root_needs(
