@@ -47,9 +47,10 @@ PASSED: Mapping[str, frozenset[str]] = {
     )
     - _NO_ANSWER,
     "force-delete": _both_sides(f"delete-image.commit {_TAKES_DOWN} {_REMOVES}"),
-    "pass": _both_sides(f"{_LOOKS} engine.engine-id engine.list engine.remove"),
+    "pass": _both_sides(f"{_LOOKS} census.commit engine.engine-id engine.list engine.remove"),
     "sweep": _both_sides(
-        "engine.engine-id engine.list-images engine.remove-image engine.remove-tag"
+        "sweep.commit engine.engine-id engine.list-images engine.remove-image engine.remove-tag"
+        " volume.remove"
     ),
-    "audit": _both_sides("engine.engine-id engine.list engine.tags"),
+    "audit": _both_sides("engine.engine-id engine.list engine.list-images"),
 }
