@@ -14,10 +14,8 @@ what is needed: where it does not know a fifth of what is old, nothing is remove
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import Protocol
 
 from application.docker_names import DockerName, DockerTag, UntaggedImage, docker_names
 from application.drift import is_accident
@@ -30,60 +28,10 @@ from application.errors import (
 )
 from application.leftovers import BuildLogFile, ImageFolder, Recorded, StoredFile, Upload
 from application.ports import Clock, ContainerEngine
+from application.sweep_ports import StoredFiles, SweepRegister
 from application.sweep_report import Kept, Leftover, SweepReport
 
 Found = StoredFile | DockerName
-
-
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """A file, or a folder with all that is in it.
-
-    Attributes:
-        changed_at: when anything of it was written last.
-    """
-
-    changed_at: datetime
-    size_bytes: int
-
-
-class StoredFiles(Protocol):
-    """Uploads, contexts and build logs on the volume; nothing of another shape is ever seen."""
-
-    def found(self) -> Sequence[StoredFile]:
-        """Return all of them.
-
-        Raises:
-            OSError: the volume cannot be read; what would be returned is not complete.
-        """
-
-    def state(self, file: StoredFile) -> FileState | None:
-        """Look at one; None if it is gone, or holds what is not ours."""
-
-    def remove(self, file: StoredFile) -> None:
-        """Remove one; gone already is no error.
-
-        Raises:
-            OSError: not all of it could be removed.
-        """
-
-
-class SweepRegister(Protocol):
-    """What is recorded of what a sweep finds, and whose turn it is to make one."""
-
-    def take_turn(self, engine_id: str, interval_seconds: float) -> bool:
-        """Return whether a sweep is due, and this worker the one that makes it."""
-
-    def refusal(self, engine_id: str) -> str | None:
-        """Return why the engine is not to be touched, None if it may be."""
-
-    def recorded(
-        self,
-        image_ids: Collection[int],
-        build_ids: Collection[int],
-        docker_image_ids: Collection[str],
-    ) -> Recorded:
-        """Return the images and the builds with these ids, and the builds that made these."""
 
 
 def tell_nobody(_: Leftover) -> None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from application.leftovers import BuildLogFile, ImageFolder, StoredFile, Upload
-from application.sweep_leftovers import FileState
+from application.sweep_ports import FileState
 from domain.names import MAX_USER_ID, USER_ID
 
 _INCOMING = ".incoming"

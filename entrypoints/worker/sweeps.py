@@ -14,7 +14,8 @@ from application.errors import (
     VolumeUntrusted,
 )
 from application.leftovers import Kind
-from application.sweep_leftovers import SweepLeftovers, SweepRegister
+from application.sweep_leftovers import SweepLeftovers
+from application.sweep_ports import SweepRegister
 from application.sweep_report import Leftover
 from entrypoints.worker.engine_monitor import EngineMonitor
 
