@@ -1,6 +1,9 @@
-"""Tells once when a broker takes nothing any more, and once when it goes on.
+"""Tells once when a broker takes nothing any more, and once when it goes on; at last gives it up.
 
 One that hangs reports no error for a minute: what is in flight is neither acknowledged nor failed.
+And a client may never find back to a broker that answers everybody else: seen with librdkafka 2.16
+after its password had been refused for a moment. Messages have no time limit, so nothing but a new
+client ends that. It is tried later each time, for a line may be so slow that nothing is wrong.
 """
 
 import time
@@ -10,6 +13,9 @@ import structlog
 
 # A broker under load acknowledges something many times a second.
 _STALLED_SECONDS = 5.0
+# Then what is under way is given up, and sent again by a new client: a duplicate at worst.
+_PATIENCE_SECONDS = 30.0
+_MOST_PATIENCE_SECONDS = 240.0
 
 
 class Stall:
@@ -19,6 +25,7 @@ class Stall:
         self._clock = clock
         self._waits_since: float | None = None
         self._stalled_since: float | None = None
+        self._patience_seconds = _PATIENCE_SECONDS
         self._log = structlog.get_logger()
 
     def observe(self, *, under_way: int, acknowledged: int) -> str | None:
@@ -29,6 +36,8 @@ class Stall:
             acknowledged: How many were acknowledged since the last call.
         """
         now = self._clock()
+        if acknowledged:
+            self._patience_seconds = _PATIENCE_SECONDS
         if acknowledged and self._stalled_since is not None:
             seconds = round(now - self._stalled_since, 1)
             self._log.info("publishing goes on", seconds=seconds)
@@ -43,3 +52,11 @@ class Stall:
             self._log.warning("publishing stalled", under_way=under_way, seconds=round(waited, 1))
             self._stalled_since = self._waits_since
         return f"the broker has acknowledged nothing for {waited:.0f} s"
+
+    def is_hopeless(self) -> bool:
+        """Return whether to give the client up; the next one is then waited for twice as long."""
+        if self._waits_since is None or self._clock() - self._waits_since < self._patience_seconds:
+            return False
+        self._patience_seconds = min(2 * self._patience_seconds, _MOST_PATIENCE_SECONDS)
+        self._waits_since = None
+        return True

@@ -136,6 +136,9 @@ class Term:
         self._status.publishing = self._stall.observe(
             under_way=publisher.under_way, acknowledged=len(acknowledged)
         )
+        if self._stall.is_hopeless():
+            publisher.give_up("_TIMED_OUT", "nothing was acknowledged for too long")
+            return
         if acknowledged:
             self._backoff.reset()
         if self._is_full():

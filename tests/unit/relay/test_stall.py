@@ -81,3 +81,39 @@ def test_a_stall_that_an_error_ends_is_over_at_the_next_acknowledgement(
 
     assert (during, again) == (None, None)
     assert [line["event"] for line in logs] == ["publishing stalled", "publishing goes on"]
+
+
+def test_what_is_silent_for_too_long_is_given_up_and_the_next_one_later(
+    logs: list[EventDict],
+) -> None:
+    clock = Clock()
+    stall = Stall(clock)
+
+    given_up = [_seconds_until_given_up(stall, clock) for _ in range(5)]
+    stall.observe(under_way=1, acknowledged=1)
+    after_one_that_answered = _seconds_until_given_up(stall, clock)
+
+    assert given_up == [30, 60, 120, 240, 240]
+    assert after_one_that_answered == 30
+    assert [line["event"] for line in logs].count("publishing goes on") == 1
+
+
+def test_whoever_has_nothing_under_way_is_not_given_up() -> None:
+    clock = Clock()
+    stall = Stall(clock)
+    stall.observe(under_way=1, acknowledged=0)
+    stall.observe(under_way=0, acknowledged=1)
+    clock.now += 1_000.0
+
+    assert not stall.is_hopeless()
+
+
+def _seconds_until_given_up(stall: Stall, clock: Clock) -> float:
+    """Let a client with something under way acknowledge nothing."""
+    stall.observe(under_way=0, acknowledged=0)
+    stall.observe(under_way=1, acknowledged=0)
+    began = clock.now
+    while not stall.is_hopeless():
+        clock.now += 1.0
+        stall.observe(under_way=1, acknowledged=0)
+    return clock.now - began
