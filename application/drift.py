@@ -3,13 +3,15 @@
 Nothing here is an outcome. A difference only nominates its container for a fresh look under a
 lease; that one is missing is remembered, because it may be called gone only if a complete list
 lacked it *and* a fresh look finds nothing. What is recorded must be read before the list is taken:
-a container that was made in between would otherwise look missing.
+a container that was made in between would otherwise look missing. Before an engine is called
+untrustworthy it is read once more: what others made or removed meanwhile would look strange, or
+missing, all at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.container_status import ContainerStatus
@@ -103,6 +105,35 @@ def drift_between(known: Collection[Known], found: Collection[Observation]) -> D
         strangers=strangers,
         alarm=_alarm(len(missing), _expected(known), len(strangers), len(found)),
     )
+
+
+def reconsidered(
+    drift: Drift,
+    known: Collection[Known],
+    found: Collection[Observation],
+    known_later: Collection[Known],
+) -> Drift:
+    """Return the differences with only that alarm which what is recorded by now bears out.
+
+    A list takes its time, and whoever was paused before taking it compares it with what was
+    recorded long ago. Hence nothing counts as missing unless it is recorded the same after the list
+    as before it, nor as strange unless it belongs to nothing that is recorded by now.
+
+    Args:
+        drift: between `known` and `found`.
+        known_later: what was recorded after the list was taken.
+    """
+    by_now = {_recorded(row) for row in known_later}
+    unchanged = [row for row in known if _recorded(row) in by_now]
+    missing = drift_between(unchanged, found).missing
+    strange_by_now = {seen.docker_id for seen in drift_between(known_later, found).strangers}
+    strangers = [seen for seen in drift.strangers if seen.docker_id in strange_by_now]
+    alarm = _alarm(len(missing), _expected(unchanged), len(strangers), len(found))
+    return replace(drift, alarm=alarm)
+
+
+def _recorded(row: Known) -> tuple[UUID, str | None, ContainerStatus]:
+    return row.uid, row.docker_id, row.status
 
 
 def _differs(row: Known, seen: Observation) -> bool:

@@ -3,7 +3,8 @@
     record -> one list of our label -> one inspect of all its members -> differences
         differing, missing    nominated: the next claim looks afresh and records
         strangers             removed after a grace period
-        too much of either    quarantine: nothing is touched until an operator says so
+        too much of either    the record is read again; if it bears that out, quarantine: nothing is
+                              touched until an operator says so
 
 A list that fails says nothing: the pass ends, and nothing changes.
 """
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from application.drift import Drift, Known, drift_between
+from application.drift import Drift, Known, drift_between, reconsidered
 from application.errors import EngineTransient
 from application.ports import ContainerEngine
 from domain.observation import Observation
@@ -99,6 +100,8 @@ class PassOverEngine:
         drift = drift_between(known, found)
         if drift.missing or drift.strangers:
             self._check_engine(engine_id)
+        if drift.alarm is not None:
+            drift = reconsidered(drift, known, found, self._census.known(engine_id))
         if drift.alarm is not None and self._census.quarantine(engine_id, drift.alarm):
             return PassReport(len(found), drift, quarantined=True)
         self._census.note(engine_id, drift, self._monotonic() - listed_at)

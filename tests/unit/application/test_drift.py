@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.drift import ACCIDENT_LEAST, Known, drift_between
+from application.drift import ACCIDENT_LEAST, Known, drift_between, reconsidered
 from domain.container_status import ContainerStatus
 from domain.observation import Observation
 from tests.unit.domain.samples import seen_ended, seen_running
@@ -139,6 +139,49 @@ def test_more_than_a_fifth_unknown_is_an_alarm() -> None:
     found = [running(number) for number in range(26)]
 
     assert drift_between(rows, found).alarm == "6 of 26 containers with our label are not recorded"
+
+
+def alarm_after(
+    before: Iterable[Known], found: Iterable[Observation], after: Iterable[Known]
+) -> str | None:
+    known, list_, by_now = [*before], [*found], [*after]
+    drift = drift_between(known, list_)
+    assert drift.alarm is not None
+    return reconsidered(drift, known, list_, by_now).alarm
+
+
+def test_an_alarm_stays_that_what_is_recorded_later_bears_out() -> None:
+    rows = [known(number) for number in range(6)]
+    found = [running(number) for number in range(6)]
+
+    assert alarm_after(rows, [], rows) == "6 of 6 recorded containers are missing on the engine"
+    assert alarm_after([], found, []) == "6 of 6 containers with our label are not recorded"
+
+
+def test_what_was_made_since_the_record_was_read_is_no_alarm() -> None:
+    made = range(6)
+
+    assert (
+        alarm_after([], [running(number) for number in made], [known(number) for number in made])
+        is None
+    )
+
+
+@pytest.mark.parametrize("status", [S.DELETING, None])
+def test_what_was_deleted_since_the_record_was_read_is_no_alarm(status: S | None) -> None:
+    rows = [known(number) for number in range(6)]
+    by_now = [] if status is None else [replace(row, status=status) for row in rows]
+
+    assert alarm_after(rows, [], by_now) is None
+
+
+def test_what_is_recorded_of_others_by_now_hides_nothing_that_is_missing() -> None:
+    rows = [known(number) for number in range(6)]
+    created = [known(number) for number in range(6, 30)]
+
+    alarm = alarm_after(rows, [running(number) for number in range(6, 30)], [*rows, *created])
+
+    assert alarm == "6 of 6 recorded containers are missing on the engine"
 
 
 NUMBERS = st.sets(st.integers(0, 30))
