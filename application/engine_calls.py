@@ -31,6 +31,8 @@ class BuildOrder:
     """One attempt of a build.
 
     Attributes:
+        user_id: whose build it is; nothing of it is shared with others' builds that they could
+            change.
         context: the folder with the Dockerfile at its root.
         log: the file that the log is written to, live; an earlier attempt's is overwritten.
         timeout_seconds: after that the build is ended and has failed.
@@ -38,6 +40,7 @@ class BuildOrder:
 
     build_id: int
     image_id: int
+    user_id: str
     context: Path
     log: Path
     tags: Sequence[str]

@@ -51,6 +51,7 @@ class OrderBuild:
         return BuildOrder(
             build_id=build.id,
             image_id=image.id,
+            user_id=build.user_id,
             context=self._store.path(image.source_path),
             log=self._store.path(build.log_path),
             tags=(image.build_tag(build.id),),

@@ -4,6 +4,10 @@ The engine's own BuildKit resolves the names of images that are on the engine, a
 `FROM`, `COPY --from` and `RUN --mount=from=` of another user's would read what is in it. Our names
 are to be guessed. BuildKit obeys the policy whichever frontend a Dockerfile asks for; by its id no
 image is found. Engines before 24 do not know policies, and ignore this one: seen with 20.10.
+
+One BuildKit also has one set of cache mounts (`RUN --mount=type=cache`), by ids that a Dockerfile
+chooses: who knows another's id would read what is in it, and choose what that user builds from.
+BuildKit's own Dockerfile frontend prefixes ids with a namespace that is given with the build.
 """
 
 from __future__ import annotations
@@ -30,5 +34,8 @@ def build_flags(order: BuildOrder, installation_id: str) -> Iterator[str]:
     }
     for name, value in ours.items():
         yield from ("--label", f"{name}={value}")
+    # Neither id can hold a slash: no user's id continues another's namespace.
+    namespace = f"{installation_id}/{order.user_id}"
+    yield from ("--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={namespace}")
     for tag in order.tags:
         yield from ("--tag", tag)

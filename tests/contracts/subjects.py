@@ -69,6 +69,7 @@ class Subject:
         return BuildOrder(
             build_id=build_id,
             image_id=7,
+            user_id="ada",
             context=context,
             log=self.folder / "logs" / f"{build_id}.log",
             tags=(f"contract-{self.folder.name.lower()}:b{build_id}",),

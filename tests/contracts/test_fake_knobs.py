@@ -76,7 +76,7 @@ def test_a_held_build_can_be_interrupted(engine: FakeContainerEngine, tmp_path: 
 
     def build() -> None:
         try:
-            engine.build(BuildOrder(3, 1, tmp_path, tmp_path / "3.log", ("web:b3",), 60.0))
+            engine.build(BuildOrder(3, 1, "ada", tmp_path, tmp_path / "3.log", ("web:b3",), 60.0))
         except EngineError as error:
             errors.append(error)
 

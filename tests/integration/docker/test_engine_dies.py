@@ -51,7 +51,7 @@ def test_a_build_that_loses_its_engine_is_transient(
         scratch=tmp_path / "scratch",
     )
     context = make_busybox_context(tmp_path / "context", run=f"exec /bin/busybox sleep {seconds}")
-    order = BuildOrder(1, 1, context, tmp_path / "1.log", ("dies:b1",), 60.0)
+    order = BuildOrder(1, 1, "ada", context, tmp_path / "1.log", ("dies:b1",), 60.0)
     ended: list[EngineError] = []
 
     def build() -> None:

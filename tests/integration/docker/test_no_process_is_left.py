@@ -34,7 +34,7 @@ engine = DockerContainerEngine(
     docker_host=host, installation_id="killed", publish_host_ip="127.0.0.1", scratch=folder / "pids"
 )
 context, log = folder / f"context-{name}", folder / "killed.log"
-engine.build(BuildOrder(9, 9, context, log, (f"killed:b{name}",), 60.0))
+engine.build(BuildOrder(9, 9, "ada", context, log, (f"killed:b{name}",), 60.0))
 """
 
 

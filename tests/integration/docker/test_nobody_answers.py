@@ -108,7 +108,7 @@ def _build_order(folder: Path) -> BuildOrder:
     context = folder / "context"
     context.mkdir(exist_ok=True)
     (context / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
-    return BuildOrder(1, 1, context, folder / "1.log", ("web:b1",), 20.0)
+    return BuildOrder(1, 1, "ada", context, folder / "1.log", ("web:b1",), 20.0)
 
 
 def _container_order() -> ContainerOrder:

@@ -61,6 +61,7 @@ def build_order(folder: Path, seconds: float = LIMIT) -> BuildOrder:
     return BuildOrder(
         build_id=1,
         image_id=1,
+        user_id="ada",
         context=folder / "context",
         log=folder / "1.log",
         tags=("web:b1",),
