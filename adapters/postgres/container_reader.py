@@ -10,23 +10,19 @@ from adapters.postgres.row_reader import RowReader
 from application.errors import NotFound
 from application.views import ContainerView
 
-# What is desired shows at once, before a worker has taken it up, and so does what it waits for.
+# What is desired shows at once, before a worker has taken it up, and so does what it waits for: what
+# is on its way tells what is wrong with its engine. Why it ended or failed before is no reason for
+# that, though it stands in the row until then.
 _CONTAINER_COLUMNS: LiteralString = (
     """
-SELECT c.id, c.image_id, c.user_id, c.name,
-       CASE WHEN c.status = 'deleted' THEN 'deleted'
-            WHEN c.desired = 'deleted' THEN 'deleting'
-            WHEN c.desired = 'stopped' AND c.status IN ('running', 'starting') THEN 'stopping'
-            WHEN c.desired = 'running' AND c.status = 'stopped' THEN 'starting'
-            WHEN c.desired = 'running' AND c.status = 'exited'
-                 AND c.generation > c.settled_generation THEN 'starting'
-            ELSE c.status END AS status,
-       CASE WHEN c.status IN ('creating', 'starting', 'stopping', 'deleting')
-                 OR c.desired = 'deleted' OR (c.desired, c.status) IN (
-                     ('stopped', 'running'), ('stopped', 'exited'), ('running', 'stopped'))
-            THEN coalesce("""
+SELECT c.id, c.image_id, c.user_id, c.name, shown.status,
+       coalesce(
+           CASE WHEN shown.status IN ('creating', 'starting', 'stopping', 'deleting')
+                     OR (c.desired, c.status) = ('stopped', 'exited') THEN """
     + ENGINE_TROUBLE
-    + """, c.status_reason) ELSE c.status_reason END AS status_reason,
+    + """ END,
+           CASE WHEN c.status NOT IN ('exited', 'failed') OR shown.status = c.status
+                THEN c.status_reason END) AS status_reason,
        c.desired, c.docker_id AS container_id, c.container_ip, c.host, c.internal_port,
        c.external_port, c.app_hostname, c.exit_code, c.oom_killed,
        c.restart_policy, c.restart_count, c.crash_count,
@@ -34,6 +30,15 @@ SELECT c.id, c.image_id, c.user_id, c.name,
            AS next_restart_at,
        c.last_log_lines, c.created_at, c.started_at, c.finished_at
 FROM containers c JOIN engines e USING (engine_id)
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN c.status = 'deleted' THEN 'deleted'
+                WHEN c.desired = 'deleted' THEN 'deleting'
+                WHEN c.desired = 'stopped' AND c.status IN ('running', 'starting') THEN 'stopping'
+                WHEN c.desired = 'running' AND c.status = 'stopped' THEN 'starting'
+                WHEN c.desired = 'running' AND c.status = 'exited'
+                     AND c.generation > c.settled_generation THEN 'starting'
+                ELSE c.status END AS status
+) AS shown
 """
 )
 

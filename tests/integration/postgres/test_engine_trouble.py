@@ -6,6 +6,7 @@ import pytest
 
 from domain.container_status import Desired
 from tests.integration.postgres.installation import ENGINE, Installation
+from tests.integration.postgres.observations import ended
 
 UNREACHABLE = "the engine is not reachable at the moment"
 QUARANTINE = "the engine is in quarantine: an operator has to look"
@@ -67,6 +68,41 @@ def test_whatever_is_wished_tells_what_is_wrong_with_its_engine(
     assert listed == {image_id: reason for image_id, (_, reason) in reasons.items()}
 
 
+@pytest.mark.parametrize(
+    ("wished", "shown"),
+    [
+        (Desired.RUNNING, "starting"),
+        (Desired.DELETED, "deleting"),
+    ],
+)
+@pytest.mark.parametrize(("reachable", "told"), [("true", None), ("false", UNREACHABLE)])
+def test_a_wish_for_what_ended_tells_what_it_waits_for_and_not_why_that_ended(
+    installation: Installation, wished: Desired, shown: str, reachable: str, told: str | None
+) -> None:
+    container_id = _exited(installation)
+    _make(installation, f"reachable = {reachable}")
+    before = installation.reader.container("user-1", container_id)
+
+    installation.wish(container_id, wished)
+
+    assert (before.status, before.status_reason) == ("exited", "exited with code 3")
+    view = installation.reader.container("user-1", container_id)
+    assert (view.status, view.status_reason, view.exit_code) == (shown, told, 3)
+
+
+def test_a_stop_of_what_ended_tells_why_it_ended_unless_it_waits_for_its_engine(
+    installation: Installation,
+) -> None:
+    container_id = _exited(installation)
+    installation.wish(container_id, Desired.STOPPED)
+    well = installation.reader.container("user-1", container_id)
+
+    _make(installation, "reachable = false")
+
+    assert (well.status, well.status_reason) == ("exited", "exited with code 3")
+    assert installation.reader.container("user-1", container_id).status_reason == UNREACHABLE
+
+
 def test_a_first_build_needs_one_usable_engine_whatever_the_others_are(
     installation: Installation,
 ) -> None:
@@ -95,6 +131,15 @@ def test_what_a_build_waits_for_is_told_while_nothing_is_wrong_with_its_engine(
     installation.execute("UPDATE images SET status_reason = 'it waits for disk space'")
 
     assert installation.reader.image("user-1", image_id).status_reason == "it waits for disk space"
+
+
+def _exited(installation: Installation) -> int:
+    """A container whose app has ended with an exit code of 3."""
+    container_id = installation.run_container()
+    installation.execute("UPDATE containers SET next_attempt_at = now()")
+    (lease,) = installation.claim()
+    installation.outcomes(lease).exited(ended(container_id, exit_code=3))
+    return container_id
 
 
 def _make(installation: Installation, changes: str) -> None:
