@@ -94,6 +94,7 @@ class Worker(Engine):
         Engine.store,
         providers.Object(utc_now),
         providers.Object(note_setback),
+        Engine.claim_volume.provided.check,
     )
     leases = providers.Singleton(
         KeepLeases,

@@ -1,15 +1,21 @@
 """The removal of an image: its tags, its files, its hostname, each when nothing needs it."""
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from application.errors import EngineTransient, LeaseLost
+from adapters.volume.context_store import VolumeContextStore
+
+from application.errors import EngineTransient, LeaseLost, VolumeUnavailable
 from domain.errors import HostnameTaken
 from tests.contracts.fake_docker import App
 from tests.contracts.fake_engine import FakeContainerEngine
-from tests.integration.worker.images import image, told, uploaded
+from tests.integration.worker.images import image, image_and_reason, told, uploaded
 from tests.integration.worker.worker import Worker
+
+WAITS = "the removal waits for the volume that its files are on"
 
 
 def test_a_removed_image_leaves_neither_tags_nor_files_nor_its_hostname(worker: Worker) -> None:
@@ -117,3 +123,51 @@ def test_an_image_is_not_told_as_removed_by_the_word_of_another_engine(worker: W
 
     assert tags != {}
     assert image(worker, image_id) == "deleting"
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_removal_touches_nothing_on_a_volume_that_was_mounted_in_place_of_its_own(
+    worker: Worker, tmp_path: Path, *, marked: bool
+) -> None:
+    image_id = worker.ready_image()
+    worker.installation.delete_image(image_id)
+    volume = worker.installation.store.path("")
+    volume.rename(tmp_path / "unmounted")
+    theirs = volume / "user-1" / str(image_id) / "context" / "Dockerfile"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    if marked:
+        (volume / ".installation").write_text("another\n")
+    worker.work()
+    waiting, untouched = image_and_reason(worker, image_id), theirs.exists()
+    noted = [type(each) for each in worker.setbacks]
+
+    volume.rename(tmp_path / "theirs")
+    (tmp_path / "unmounted").rename(volume)
+    worker.come_due()
+    worker.work()
+
+    assert (waiting, untouched) == (("deleting", WAITS), True)
+    assert noted == [VolumeUnavailable]
+    assert image(worker, image_id) == "deleted"
+    assert not (volume / "user-1" / str(image_id)).exists()
+
+
+def test_files_that_cannot_be_removed_for_a_while_are_told_and_tried_again(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_id = worker.ready_image()
+    worker.installation.delete_image(image_id)
+
+    def stale(*_: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as stumbling:
+        stumbling.setattr(VolumeContextStore, "remove", stale)
+        worker.work()
+    waiting = image_and_reason(worker, image_id)
+    worker.come_due()
+    worker.work()
+
+    assert waiting == ("deleting", WAITS)
+    assert image(worker, image_id) == "deleted"

@@ -87,7 +87,14 @@ class Worker:
         self.passes = PassOverEngine(
             engine, self.census, lambda: self.seconds, grace_seconds=GRACE_SECONDS
         )
-        self.removals = RemoveImage(transactions, engine, installation.store, utc_now, self._note)
+        self.removals = RemoveImage(
+            transactions,
+            engine,
+            installation.store,
+            utc_now,
+            self._note,
+            installation.claim_volume.check,
+        )
 
     @property
     def docker(self) -> FakeDocker:
