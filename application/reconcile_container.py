@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from application.bring_up_container import BringUpContainer, Probe, Verdict
 from application.container_outcomes import ContainerOutcomes
-from application.errors import EngineError, EngineExhausted, UnreadableRow
+from application.errors import EngineError, EngineExhausted, EngineInterrupted, UnreadableRow
 from application.leased_engine import LeasedEngine
 from application.leases import Lease, Settlement, Work
 from application.observe_container import observe
@@ -135,7 +135,8 @@ class ReconcileContainer:
         try:
             return step()
         except EngineError as exc:
-            self._note_setback(claim.lease, exc)
+            if not isinstance(exc, EngineInterrupted):
+                self._note_setback(claim.lease, exc)
             self._after(exc, claim)
             return None
 
@@ -157,7 +158,12 @@ class ReconcileContainer:
                 error = exc
             else:
                 return
-        outcomes.postponed(str(error), settlement_after(error, attempts))
+        settlement = settlement_after(error, attempts)
+        if isinstance(error, EngineInterrupted):
+            # That this worker ends is nothing that its user waits for.
+            outcomes.settle(settlement)
+        else:
+            outcomes.postponed(str(error), settlement)
 
     def _tools(self, lease: Lease) -> tuple[LeasedEngine, ContainerOutcomes]:
         return (

@@ -2,12 +2,13 @@
 
 import pytest
 
-from application.errors import EngineUnreachable
+from application.errors import EngineInterrupted, EngineTransient, EngineUnreachable
 from application.keep_leases import KeepLeases
 from application.leases import Work
 from application.reconcile_container import ContainerClaim
 from domain.container_status import Desired
 from domain.restart_policy import RestartPolicy
+from tests.integration.worker.images import image
 from tests.integration.worker.worker import RAN, Worker
 
 
@@ -94,3 +95,38 @@ def test_a_look_that_was_due_rests_after_trouble_with_the_engine(worker: Worker,
     assert worker.work() == 0
     worker.come_due()
     assert worker.work() == 1
+
+
+def test_a_step_that_ends_with_its_worker_is_due_at_once_and_its_user_reads_nothing_of_it(
+    worker: Worker,
+) -> None:
+    container_id = worker.run_container()
+    worker.installation.wish(container_id, Desired.STOPPED)
+    worker.engine.fail_next("stop", EngineTransient("it is locked"))
+    worker.work()
+    worker.come_due()
+    worker.engine.fail_next("stop", EngineInterrupted("this worker ends"))
+
+    worker.carry_out(worker.claim())
+
+    shown = worker.installation.reader.container("user-1", container_id)
+    assert (shown.status, shown.status_reason) == ("stopping", "it is locked")
+    assert [str(each) for each in worker.setbacks] == ["it is locked"]
+    worker.work()
+    assert worker.status(container_id) == "stopped"
+
+
+def test_a_removal_that_ends_with_its_worker_is_due_at_once_and_its_user_reads_nothing_of_it(
+    worker: Worker,
+) -> None:
+    image_id = worker.ready_image()
+    worker.installation.delete_image(image_id)
+    worker.engine.fail_next("remove_tag", EngineInterrupted("this worker ends"))
+    (lease,) = worker.removals.claim(worker.engine_id, 1)
+
+    worker.removals.act(lease)
+
+    shown = worker.installation.reader.image("user-1", image_id)
+    assert (shown.status, shown.status_reason, worker.setbacks) == ("deleting", None, [])
+    worker.work()
+    assert image(worker, image_id) == "deleted"
