@@ -114,21 +114,49 @@ class ClaimVolume:
                 f" if it is the database's all the same, remove {self._mark.where}"
             )
 
+    def check_contents(self) -> None:
+        """Look, where something is missing on it, whether all is: then it is not the one.
+
+        Two processes that start on a new database each mark what they find in the volume's place,
+        and where it is not mounted that is an empty folder.
+
+        Raises:
+            VolumeUntrusted: as above, or images are recorded and none of them is there.
+            OSError, DatabaseUnavailable: as above.
+        """
+        self.check()
+        folders, recorded = self._compared()
+        if _is_bare(folders, recorded):
+            raise VolumeUntrusted(
+                f"{_bareness(recorded)} though it bears the installation's mark"
+                f" ({self._mark.where}): is it the one that the others use?"
+            )
+
     def _check_unmarked(self) -> None:
-        folders = {each for each in self._found() if isinstance(each, ImageFolder)}
-        recorded = self._record.folders(folders)
+        folders, recorded = self._compared()
         unknown = folders.difference(recorded.known)
         if unknown and (unknown == folders or is_accident(len(unknown), len(folders))):
             raise self._unproven(
                 f"of {len(folders)} images on the volume the database does not know {len(unknown)}"
             )
-        if recorded.expected and folders.isdisjoint(recorded.expected):
-            raise self._unproven(
-                f"of {len(recorded.expected)} recorded images none is on the volume: is it mounted?"
-            )
+        if _is_bare(folders, recorded):
+            raise self._unproven(f"{_bareness(recorded)}: is it mounted?")
+
+    def _compared(self) -> tuple[set[ImageFolder], RecordedFolders]:
+        folders = {each for each in self._found() if isinstance(each, ImageFolder)}
+        return folders, self._record.folders(folders)
 
     def _unproven(self, reason: str) -> VolumeUntrusted:
         return VolumeUntrusted(
             f"{reason} If this is its volume all the same, write"
             f" {self._record.installation_id()} into {self._mark.where}"
         )
+
+
+def _is_bare(folders: Collection[ImageFolder], recorded: RecordedFolders) -> bool:
+    """Whether something should be there, and nothing of it is."""
+    return bool(recorded.expected) and set(folders).isdisjoint(recorded.expected)
+
+
+def _bareness(recorded: RecordedFolders) -> str:
+    return f"of {len(recorded.expected)} recorded images none is on the volume"

@@ -17,7 +17,8 @@ class OrderBuild:
     """Makes the orders of builds.
 
     Args:
-        check_volume: raises VolumeUntrusted unless the volume with the contexts is there.
+        check_volume: raises VolumeUntrusted unless the volume with the contexts is there, however
+            it is marked; asked only once a context is not.
         timeout_seconds: of each attempt.
     """
 

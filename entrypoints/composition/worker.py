@@ -83,7 +83,7 @@ class Worker(Engine):
             Engine.settings.provided.concurrent_builds_per_user,
         ),
         Engine.space,
-        Engine.claim_volume.provided.check,
+        Engine.claim_volume.provided.check_contents,
         away_seconds=Engine.monitor.provided.away_seconds,
         timeout_seconds=Engine.settings.provided.build_timeout_seconds,
     )

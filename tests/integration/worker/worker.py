@@ -77,7 +77,7 @@ class Worker:
             self._note,
             BuildQuota(per_worker=10, per_user=10),
             self.space,
-            installation.claim_volume.check,
+            installation.claim_volume.check_contents,
             away_seconds=lambda: self.away_seconds,
             timeout_seconds=900,
         )

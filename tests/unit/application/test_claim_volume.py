@@ -107,3 +107,33 @@ def test_a_volume_that_lost_its_mark_is_not_trusted_any_more() -> None:
 
     with pytest.raises(VolumeUntrusted, match="is it mounted"):
         claim.check()
+
+
+@pytest.mark.parametrize(
+    ("found", "record"),
+    [
+        ([], Record()),
+        (folders(2), Record(*folders(1, 2))),
+        (folders(7), Record(past=folders(7))),
+    ],
+)
+def test_a_marked_volume_is_believed_while_anything_that_is_recorded_is_there(
+    found: list[ImageFolder], record: Record
+) -> None:
+    ClaimVolume(Mark(OWN), lambda: found, record).check_contents()
+
+
+@pytest.mark.parametrize("found", [[], folders(1, user_id="bob"), folders(7)])
+def test_a_marked_volume_on_which_nothing_is_that_should_be_is_not_the_one(
+    found: list[ImageFolder],
+) -> None:
+    claim = ClaimVolume(Mark(OWN), lambda: found, Record(*folders(1, 2), past=folders(7)))
+
+    claim.check()
+    with pytest.raises(VolumeUntrusted, match="of 2 recorded images none is on the volume"):
+        claim.check_contents()
+
+
+def test_the_contents_of_anothers_volume_are_not_looked_at() -> None:
+    with pytest.raises(VolumeUntrusted, match=f"installation {OTHER}'s, the database {OWN}'s"):
+        ClaimVolume(Mark(OTHER), lambda: folders(1), Record(*folders(1))).check_contents()
