@@ -3,7 +3,7 @@
 Of each image one build at a time is leased, so nobody else sets the tag meanwhile. But a lease
 fences PostgreSQL, not Docker: a worker that was paused between its last look and its call may set
 the tag when it goes on, long after others did. It finds its lease lost then, and has the tag set
-once more to what is in use by now.
+once more to what is in use by now. If it dies before, a sweep finds the tag (`mend_tags`).
 """
 
 from __future__ import annotations
@@ -51,13 +51,21 @@ class PublishTag:
     def give_back_build_tag(self, lease: Lease) -> None:
         """Let a build's own tag stand for what is recorded of it, after a late result has taken it.
 
+        Raises:
+            EngineError: the tag is not set.
+        """
+        self.give_back(lease.image_id, lease.id)
+
+    def give_back(self, image_id: int, build_id: int) -> None:
+        """As above, of any build.
+
         Whoever has not recorded a result yet will tag it; what never gets one a sweep removes.
 
         Raises:
             EngineError: the tag is not set.
         """
         image, build = self._transactions.run(
-            lambda uow: (uow.images.lock(lease.image_id), uow.builds.lock(lease.id))
+            lambda uow: (uow.images.lock(image_id), uow.builds.lock(build_id))
         )
         tag = image.build_tag(build.id)
         if image.is_deleting:
@@ -65,6 +73,10 @@ class PublishTag:
             self._engine.remove_tag(tag)
         elif build.docker_image_id is not None:
             self._engine.tag(build.docker_image_id, tag)
+
+    def doubt(self, image_id: int, build_id: int) -> None:
+        """Have the public tag set again if it is recorded as set to this build."""
+        self._transactions.run(lambda uow: _doubt(uow, image_id, build_id))
 
     def _make_good(self, lease: Lease) -> None:
         image = self._transactions.run(lambda uow: _set_again(uow, lease.image_id))
@@ -80,6 +92,13 @@ def _settle(uow: UnitOfWork, lease: Lease) -> None:
     build.mark_public_tag_set()
     uow.builds.save(build)
     uow.leases.settle(lease, Settlement.done())
+
+
+def _doubt(uow: UnitOfWork, image_id: int, build_id: int) -> None:
+    image = uow.images.lock(image_id)
+    # What is not set yet is due already, or in hand.
+    if image.active_build_id == build_id and uow.builds.lock(build_id).public_tag_set:
+        _set_again(uow, image_id)
 
 
 def _set_again(uow: UnitOfWork, image_id: int) -> Image:

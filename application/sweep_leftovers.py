@@ -4,6 +4,8 @@
                           -> not too much of it unknown
                           -> each one looked up once more, right before it is removed
 
+Beside it, tags of what is in use that a late worker moved are set back (`mend_tags`).
+
 In that order: what is listed first and not recorded afterwards is not about to be recorded, but for
 what is written before its row is (a context, `application/upload_image.py`): hence a grace. A list
 that fails means that nothing is removed, and so does an engine in quarantine, or another one, and a
@@ -27,6 +29,7 @@ from application.errors import (
     SweepDoubted,
 )
 from application.leftovers import BuildLogFile, ImageFolder, Recorded, StoredFile, Upload
+from application.mend_tags import AstrayTag, MendTags
 from application.ports import Clock, ContainerEngine
 from application.sweep_ports import StoredFiles, SweepRegister
 from application.sweep_report import Kept, Leftover, SweepReport
@@ -51,6 +54,7 @@ class SweepLeftovers:
         engine: ContainerEngine,
         files: StoredFiles,
         register: SweepRegister,
+        tags: MendTags,
         clock: Clock,
         check_volume: Callable[[], None],
         *,
@@ -59,6 +63,7 @@ class SweepLeftovers:
         self._engine = engine
         self._files = files
         self._register = register
+        self._tags = tags
         self._clock = clock
         self._check_volume = check_volume
         self._grace_seconds = grace_seconds
@@ -99,6 +104,8 @@ class SweepLeftovers:
         doubt = None if force else _doubt(found, [each for each, _ in due], recorded)
         if doubt is not None and not dry_run:
             raise doubt
+        astray = self._tags.astray(engine_id, listed)
+        set_back = [each.name for each in astray if dry_run or self._set_back(engine_id, each)]
         removed, kept = [], []
         for each, leftover in due:
             try:
@@ -113,7 +120,7 @@ class SweepLeftovers:
                 tell(leftover)
         if doubt is not None:
             raise doubt
-        return SweepReport(removed, kept)
+        return SweepReport(removed, kept, set_back)
 
     def _check(self, engine_id: str) -> None:
         """What another engine has says nothing of ours, nor does one that nobody trusts."""
@@ -123,6 +130,17 @@ class SweepLeftovers:
         if reason is not None:
             raise EngineUntrusted(reason)
         self._check_volume()
+
+    def _set_back(self, engine_id: str, tag: AstrayTag) -> bool:
+        """Return whether that could be done: else it is for the next sweep."""
+        self._check(engine_id)
+        try:
+            self._tags.set_back(tag)
+        except (EngineUnreachable, EngineInterrupted):
+            raise
+        except EngineError:
+            return False
+        return True
 
     def _recorded(self, found: Collection[Found]) -> Recorded:
         images: set[int] = set()

@@ -34,10 +34,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """Everything that was not needed any more, and whether it is gone."""
+    """Everything that was not needed any more, and whether it is gone.
+
+    Attributes:
+        set_back: tags of what is in use that led elsewhere.
+    """
 
     removed: Sequence[Leftover]
     kept: Sequence[Kept]
+    set_back: Sequence[str] = ()
 
     @property
     def size_bytes(self) -> int:

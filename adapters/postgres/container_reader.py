@@ -10,9 +10,9 @@ from adapters.postgres.row_reader import RowReader
 from application.errors import NotFound
 from application.views import ContainerView
 
-# What is desired shows at once, before a worker has taken it up, and so does what it waits for: what
-# is on its way tells what is wrong with its engine. Why it ended or failed before is no reason for
-# that, though it stands in the row until then.
+# What is desired shows at once, before a worker has taken it up, and so does what it waits for:
+# what is on its way tells what is wrong with its engine. Why it ended or failed before is no reason
+# for that, though it stands in the row until then.
 _CONTAINER_COLUMNS: LiteralString = (
     """
 SELECT c.id, c.image_id, c.user_id, c.name, shown.status,

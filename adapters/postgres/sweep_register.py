@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+
+from psycopg.rows import DictRow
 
 from adapters.postgres.errors import translated_errors
 from adapters.postgres.pool import Pool, Transaction, plain_transaction
 from application.leftovers import Recorded, RecordedBuild, RecordedImage
+from application.mend_tags import BuildInUse
+from domain.image_spec import repository_of
 
 # What is recorded has to have stood a comparison with the engine: a pass without an alarm, since a
 # backup came back if one did.
@@ -41,6 +45,14 @@ SELECT b.id, b.image_id, b.docker_image_id,
        AS needed
 FROM builds b JOIN images i ON i.id = b.image_id
 WHERE b.id = ANY(%(ids)s::bigint[]) OR b.docker_image_id = ANY(%(docker_image_ids)s::text[])
+"""
+
+_IN_USE = """
+SELECT i.id AS image_id, i.user_id, i.tag, b.id AS build_id, b.docker_image_id, b.public_tag_set
+FROM images i JOIN builds b ON b.id = i.active_build_id
+WHERE i.status NOT IN ('deleting', 'deleted') AND b.engine_id = %(engine_id)s
+  AND b.docker_image_id = ANY(%(docker_image_ids)s::text[])
+ORDER BY i.id
 """
 
 
@@ -95,3 +107,22 @@ class PostgresSweepRegister:
                 for row in build_rows
             },
         )
+
+    def builds_in_use(
+        self, engine_id: str, docker_image_ids: Collection[str]
+    ) -> Sequence[BuildInUse]:
+        parameters = {"engine_id": engine_id, "docker_image_ids": list(docker_image_ids)}
+        with translated_errors(), self._pool.connection() as connection:
+            rows = connection.execute(_IN_USE, parameters).fetchall()
+        return [_build_in_use(row) for row in rows]
+
+
+def _build_in_use(row: DictRow) -> BuildInUse:
+    repository = repository_of(row["user_id"], row["image_id"])
+    return BuildInUse(
+        image_id=row["image_id"],
+        build_id=row["build_id"],
+        docker_image_id=row["docker_image_id"],
+        build_tag=f"{repository}:b{row['build_id']}",
+        public_tag=f"{repository}:{row['tag']}" if row["public_tag_set"] else None,
+    )

@@ -19,6 +19,8 @@ from adapters.volume.survey import VolumeSurvey
 from application.audit.look import Graces
 from application.audit.run_audit import RunAudit
 from application.declare_engine_lost import DeclareEngineLostHandler
+from application.mend_tags import MendTags
+from application.publish_tag import PublishTag
 from application.sweep_leftovers import SweepLeftovers
 from entrypoints.composition.storage import (
     Storage,
@@ -73,6 +75,11 @@ class Engine(Storage):
         engine,
         providers.Singleton(files_with_failpoints, Storage.files, Storage.failpoints),
         sweep_register,
+        providers.Singleton(
+            MendTags,
+            sweep_register,
+            providers.Singleton(PublishTag, transactions_of(UseCase.SWEEP), engine),
+        ),
         providers.Object(utc_now),
         Storage.claim_volume.provided.check,
         grace_seconds=Storage.settings.provided.sweep_grace_seconds,

@@ -84,6 +84,8 @@ class Sweeps:
         if engine_id is None or not self._register.take_turn(engine_id, self._interval_seconds):
             return
         report = self._sweeps.run(engine_id, tell=_count)
+        for tag in report.set_back:
+            log.warning("tag set back", name=tag)
         for kept in report.kept:
             log.info(
                 "leftover kept",

@@ -78,6 +78,8 @@ class Sweep:
         self._conclude(report)
 
     def _conclude(self, report: SweepReport) -> None:
+        for tag in report.set_back:
+            say(f"{'would set back' if self.dry_run else 'set back'} kind=tag name={tag}")
         for kept in report.kept:
             say(f"kept {_described(kept.leftover)} reason={kept.reason}")
         say(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from adapters.postgres.sweep_register import PostgresSweepRegister
 from adapters.volume.stored_files import VolumeStoredFiles
+from application.mend_tags import MendTags
+from application.publish_tag import PublishTag
 from application.sweep_leftovers import SweepLeftovers
 from application.sweep_report import SweepReport
 from tests.contracts.fake_docker import App, ImageLabels
@@ -26,12 +28,14 @@ class Sweeper:
         self.now = worker.docker.started_at + timedelta(days=1)
         self.register = PostgresSweepRegister(worker.installation.pool)
         self.base = volume or worker.installation.store.path("")
+        self.tags = mends_of(worker)
         self._worker = worker
         worker.passes.run(worker.engine_id)
         self._sweeps = SweepLeftovers(
             worker.engine,
             VolumeStoredFiles(self.base),
             self.register,
+            self.tags,
             lambda: self.now,
             worker.installation.claim_of(self.base).check,
             grace_seconds=GRACE_SECONDS,
@@ -56,6 +60,12 @@ class Sweeper:
 
     def files(self) -> set[str]:
         return {str(path.relative_to(self.base)) for path in self.base.rglob("*")}
+
+
+def mends_of(worker: Worker) -> MendTags:
+    installation = worker.installation
+    publish_tag = PublishTag(installation.transactions, worker.engine)
+    return MendTags(PostgresSweepRegister(installation.pool), publish_tag)
 
 
 def labelled(worker: Worker, image_id: int, build_id: int, *tags: str) -> str:

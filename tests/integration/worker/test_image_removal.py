@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from adapters.volume.context_store import VolumeContextStore
-
 from application.errors import EngineTransient, LeaseLost, VolumeUnavailable
 from domain.errors import HostnameTaken
 from tests.contracts.fake_docker import App

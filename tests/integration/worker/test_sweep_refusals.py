@@ -10,7 +10,7 @@ from adapters.volume.stored_files import VolumeStoredFiles
 from application.errors import EngineTransient, EngineUnreachable, EngineUntrusted
 from application.sweep_leftovers import SweepLeftovers
 from tests.contracts.fake_engine import FakeContainerEngine
-from tests.integration.worker.sweeper import GRACE_SECONDS, USER, Sweeper, labelled
+from tests.integration.worker.sweeper import GRACE_SECONDS, USER, Sweeper, labelled, mends_of
 from tests.integration.worker.worker import Worker
 
 
@@ -136,6 +136,7 @@ def test_an_engine_that_no_worker_has_seen_is_not_touched(worker: Worker, sweepe
         engine,
         VolumeStoredFiles(sweeper.base),
         sweeper.register,
+        mends_of(worker),
         lambda: sweeper.now,
         worker.installation.claim_volume.check,
         grace_seconds=GRACE_SECONDS,
