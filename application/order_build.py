@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable
-from contextlib import suppress
 
 from application.engine_calls import BuildOrder
 from application.errors import BuildFailed, VolumeUnavailable, VolumeUntrusted
@@ -38,11 +36,8 @@ class OrderBuild:
             DatabaseUnavailable: whose volume it should be is not known.
         """
         try:
-            order = self._order(image, build)
-            with suppress(FileNotFoundError, NotADirectoryError):
-                # Not `is_dir`: from Python 3.14 on that takes what cannot be read for missing.
-                if stat.S_ISDIR(order.context.stat().st_mode):
-                    return order
+            if self._store.has_context(image.source_path):
+                return self._order(image, build)
             self._check_volume()
         except (OSError, VolumeUntrusted) as exc:
             raise VolumeUnavailable(str(exc)) from exc

@@ -86,6 +86,13 @@ class ContextStore(Protocol):
     def path(self, relative: str) -> Path:
         """Return where a stored context or log is."""
 
+    def has_context(self, relative: str) -> bool:
+        """Return whether a stored context is at its place.
+
+        Raises:
+            OSError: that cannot be told.
+        """
+
     def log_path(self, user_id: str, image_id: int, build_id: int) -> str:
         """Return the relative path of a build's log."""
 

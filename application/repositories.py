@@ -20,6 +20,9 @@ class ImageRepository(Protocol):
 
     def next_id(self) -> int: ...
 
+    def lock_folder(self, image_id: int) -> None:
+        """Let no sweep take the folder of an image that is not recorded yet."""
+
     def add(self, image: Image) -> None: ...
 
     def lock(self, image_id: int) -> Image:

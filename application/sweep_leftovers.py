@@ -3,6 +3,7 @@
     list files and images -> read what is recorded of them -> not needed, and old enough
                           -> not too much of it unknown
                           -> each one looked up once more, right before it is removed
+                             (`remove_leftover`)
 
 Beside it, tags of what is in use that a late worker moved are set back (`mend_tags`).
 
@@ -19,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from application.docker_names import DockerName, DockerTag, UntaggedImage, docker_names
+from application.docker_names import docker_names
 from application.drift import is_accident
 from application.errors import (
     EngineError,
@@ -28,13 +29,12 @@ from application.errors import (
     EngineUntrusted,
     SweepDoubted,
 )
-from application.leftovers import BuildLogFile, ImageFolder, Recorded, StoredFile, Upload
+from application.leftovers import BuildLogFile, ImageFolder, Recorded, Upload
 from application.mend_tags import AstrayTag, MendTags
 from application.ports import Clock, ContainerEngine
+from application.remove_leftover import Found, RemoveLeftover, recorded_of
 from application.sweep_ports import StoredFiles, SweepRegister
 from application.sweep_report import Kept, Leftover, SweepReport
-
-Found = StoredFile | DockerName
 
 
 def tell_nobody(_: Leftover) -> None:
@@ -66,6 +66,7 @@ class SweepLeftovers:
         self._tags = tags
         self._clock = clock
         self._check_volume = check_volume
+        self._remove_leftover = RemoveLeftover(engine, files, register)
         self._grace_seconds = grace_seconds
 
     def run(
@@ -95,7 +96,7 @@ class SweepLeftovers:
         files, listed = self._files.found(), self._engine.list_images()
         self._check(engine_id)
         found: list[Found] = [*files, *docker_names(listed)]
-        recorded = self._recorded(found)
+        recorded = recorded_of(found, self._register)
         due = [
             (each, leftover)
             for each in found
@@ -131,6 +132,10 @@ class SweepLeftovers:
             raise EngineUntrusted(reason)
         self._check_volume()
 
+    def _remove(self, engine_id: str, found: Found) -> bool:
+        self._check(engine_id)
+        return self._remove_leftover.remove(found)
+
     def _set_back(self, engine_id: str, tag: AstrayTag) -> bool:
         """Return whether that could be done: else it is for the next sweep."""
         self._check(engine_id)
@@ -141,25 +146,6 @@ class SweepLeftovers:
         except EngineError:
             return False
         return True
-
-    def _recorded(self, found: Collection[Found]) -> Recorded:
-        images: set[int] = set()
-        builds: set[int] = set()
-        docker_images: set[str] = set()
-        for each in found:
-            match each:
-                case ImageFolder():
-                    images.add(each.image_id)
-                case BuildLogFile():
-                    images.add(each.folder.image_id)
-                    builds.add(each.build_id)
-                case DockerTag():
-                    images.add(each.image_id)
-                    builds.update(() if each.build_id is None else (each.build_id,))
-                case UntaggedImage():
-                    docker_images.add(each.docker_image_id)
-                    builds.add(each.build_id)
-        return self._register.recorded(images, builds, docker_images)
 
     def _outworn(self, found: Found) -> Leftover | None:
         """Return what is older than the grace; of the rest nothing can be said."""
@@ -178,20 +164,6 @@ class SweepLeftovers:
         if age_seconds < self._grace_seconds:
             return None
         return Leftover(found.kind, found.label, age_seconds, size_bytes)
-
-    def _remove(self, engine_id: str, found: Found) -> bool:
-        """Remove it, unless it turns out to be needed; returns whether it is gone."""
-        self._check(engine_id)
-        if found.is_needed(self._recorded([found])):
-            return False
-        match found:
-            case DockerTag():
-                self._engine.remove_tag(found.name)
-            case UntaggedImage():
-                self._engine.remove_image(found.docker_image_id)
-            case _:
-                self._files.remove(found)
-        return True
 
 
 def _doubt(

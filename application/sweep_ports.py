@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from application.leftovers import Recorded, StoredFile
+from application.leftovers import BuildLogFile, ImageFolder, Recorded, StoredFile, Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,14 @@ class StoredFiles(Protocol):
     def state(self, file: StoredFile) -> FileState | None:
         """Look at one; None if it is gone, or holds what is not ours."""
 
-    def remove(self, file: StoredFile) -> None:
+    def set_aside(self, folder: ImageFolder) -> Upload | None:
+        """Take the place of an image from its folder at once; None if it is gone already.
+
+        Returns:
+            What is to be removed now; cut short it is for the next sweep.
+        """
+
+    def remove(self, file: Upload | BuildLogFile) -> None:
         """Remove one; gone already is no error.
 
         Raises:
@@ -51,6 +59,12 @@ class SweepRegister(Protocol):
 
     def refusal(self, engine_id: str) -> str | None:
         """Return why the engine is not to be touched, None if it may be."""
+
+    def folder_locked(self, image_id: int) -> AbstractContextManager[Recorded | None]:
+        """Let nobody record an image of this id meanwhile; tell what is recorded of it by now.
+
+        None if somebody just does. It is a transaction, so what is done within has to be short.
+        """
 
     def recorded(
         self,

@@ -58,7 +58,7 @@ class EngineDirectory(Protocol):
 
 
 class UnitOfWork(Protocol):
-    """One transaction. Lock order: hostname, image, build, container ascending."""
+    """One transaction. Lock order: folder, hostname, image, build, container ascending."""
 
     @property
     def images(self) -> ImageRepository: ...

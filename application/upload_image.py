@@ -1,7 +1,9 @@
 """Upload an image: an archive becomes a stored build context, a row and a queued build.
 
 Files come first and the row last: a crash in between leaves files without a row, never a row
-without its context. The id is taken from the sequence beforehand because the path bears it.
+without its context. The id is taken from the sequence beforehand because the path bears it. Whoever
+is stopped in between for longer than a sweep's grace finds its files gone: that is seen before the
+row is written, under a lock which no sweep takes them within.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from application.errors import VolumeUnavailable
 from application.ports import Clock, ContextExtractor, ContextStore
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build
@@ -60,6 +63,7 @@ class UploadImageHandler:
             InvalidArchive: the archive cannot become a context.
             InsufficientStorage: the disk is full.
             HostnameTaken: another user's image holds the hostname.
+            VolumeUnavailable: what was just stored is not there any more; nothing is recorded.
         """
         spec = command.spec
         spec.resources.within(self._ceiling)
@@ -83,6 +87,8 @@ class UploadImageHandler:
         self, uow: UnitOfWork, command: UploadImage, image_id: int, source_path: str
     ) -> None:
         spec, now = command.spec, self._clock()
+        uow.images.lock_folder(image_id)
+        self._expect_context(source_path)
         uow.hostnames.claim(spec.app_hostname, spec.user_id)
         build_id = uow.builds.next_id()
         log_path = self._store.log_path(spec.user_id, image_id, build_id)
@@ -91,3 +97,11 @@ class UploadImageHandler:
         )
         uow.images.add(image)
         uow.builds.add(Build.queue(build_id, image_id, spec.user_id, log_path, now))
+
+    def _expect_context(self, source_path: str) -> None:
+        try:
+            if self._store.has_context(source_path):
+                return
+        except OSError as exc:
+            raise VolumeUnavailable("the volume cannot be read: upload it again later") from exc
+        raise VolumeUnavailable("what was stored is gone from the volume: upload it again")

@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from adapters.postgres import instances
+from adapters.postgres.folder_locks import lock_folder
 from adapters.postgres.identities import next_id
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.signals import Channel
@@ -64,6 +65,9 @@ class PostgresImageRepository:
 
     def next_id(self) -> int:
         return next_id(self._connection, "images")
+
+    def lock_folder(self, image_id: int) -> None:
+        lock_folder(self._connection, image_id)
 
     def add(self, image: Image) -> None:
         spec = image.spec

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
+from psycopg import Connection
 from psycopg.rows import DictRow
 
 from adapters.postgres.errors import translated_errors
+from adapters.postgres.folder_locks import try_lock_folder
 from adapters.postgres.pool import Pool, Transaction, plain_transaction
 from application.leftovers import Recorded, RecordedBuild, RecordedImage
 from application.mend_tags import BuildInUse
@@ -87,26 +90,21 @@ class PostgresSweepRegister:
             return f"the engine is in quarantine: {reason}"
         return None if row["passed"] else "no pass over this engine has found it in order yet"
 
+    @contextmanager
+    def folder_locked(self, image_id: int) -> Iterator[Recorded | None]:
+        with translated_errors(), self._pool.connection() as connection, connection.transaction():
+            # In this order: whoever had the lock before has committed, or will never.
+            locked = try_lock_folder(connection, image_id)
+            yield _recorded(connection, [image_id], [], []) if locked else None
+
     def recorded(
         self,
         image_ids: Collection[int],
         build_ids: Collection[int],
         docker_image_ids: Collection[str],
     ) -> Recorded:
-        builds = {"ids": list(build_ids), "docker_image_ids": list(docker_image_ids)}
         with translated_errors(), self._pool.connection() as connection:
-            image_rows = connection.execute(_IMAGES, {"ids": list(image_ids)}).fetchall()
-            build_rows = connection.execute(_BUILDS, builds).fetchall()
-        return Recorded(
-            {
-                row["id"]: RecordedImage(row["user_id"], row["tag"], row["is_deleted"])
-                for row in image_rows
-            },
-            {
-                row["id"]: RecordedBuild(row["image_id"], row["docker_image_id"], row["needed"])
-                for row in build_rows
-            },
-        )
+            return _recorded(connection, image_ids, build_ids, docker_image_ids)
 
     def builds_in_use(
         self, engine_id: str, docker_image_ids: Collection[str]
@@ -115,6 +113,27 @@ class PostgresSweepRegister:
         with translated_errors(), self._pool.connection() as connection:
             rows = connection.execute(_IN_USE, parameters).fetchall()
         return [_build_in_use(row) for row in rows]
+
+
+def _recorded(
+    connection: Connection[DictRow],
+    image_ids: Collection[int],
+    build_ids: Collection[int],
+    docker_image_ids: Collection[str],
+) -> Recorded:
+    builds = {"ids": list(build_ids), "docker_image_ids": list(docker_image_ids)}
+    image_rows = connection.execute(_IMAGES, {"ids": list(image_ids)}).fetchall()
+    build_rows = connection.execute(_BUILDS, builds).fetchall()
+    return Recorded(
+        {
+            row["id"]: RecordedImage(row["user_id"], row["tag"], row["is_deleted"])
+            for row in image_rows
+        },
+        {
+            row["id"]: RecordedBuild(row["image_id"], row["docker_image_id"], row["needed"])
+            for row in build_rows
+        },
+    )
 
 
 def _build_in_use(row: DictRow) -> BuildInUse:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from pathlib import Path
 from uuid import uuid4
 
@@ -70,6 +71,13 @@ class VolumeContextStore:
 
     def path(self, relative: str) -> Path:
         return self._base / relative
+
+    def has_context(self, relative: str) -> bool:
+        try:
+            # Not `is_dir`: from Python 3.14 on that takes what cannot be read for missing.
+            return stat.S_ISDIR(self.path(relative).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def log_path(self, user_id: str, image_id: int, build_id: int) -> str:
         return str(Path(user_id, str(image_id), "builds", f"{build_id}.log"))

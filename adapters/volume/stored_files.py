@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from application.leftovers import BuildLogFile, ImageFolder, StoredFile, Upload
 from application.sweep_ports import FileState
@@ -56,16 +57,25 @@ class VolumeStoredFiles:
                 return None
             raise
 
-    def remove(self, file: StoredFile) -> None:
+    def set_aside(self, folder: ImageFolder) -> Upload | None:
+        aside = Upload(uuid4().hex)
+        with self._home(aside) as (incoming, new_name):
+            try:
+                with self._home(folder) as (home, name):
+                    os.rename(name, new_name, src_dir_fd=home, dst_dir_fd=incoming)
+            except FileNotFoundError:
+                return None
+        # Stays if other images of this user are, or just now move, in.
+        with suppress(OSError):
+            (self._base / folder.user_id).rmdir()
+        return aside
+
+    def remove(self, file: Upload | BuildLogFile) -> None:
         with suppress(FileNotFoundError), self._home(file) as (home, name):
             if stat.S_ISDIR(os.stat(name, dir_fd=home, follow_symlinks=False).st_mode):
                 shutil.rmtree(name, dir_fd=home)
             else:
                 os.unlink(name, dir_fd=home)
-        if isinstance(file, ImageFolder):
-            # Stays if other images of this user are, or just now move, in.
-            with suppress(OSError):
-                (self._base / file.user_id).rmdir()
 
     # ---- detail ----------------------------------------------------------------------------
 

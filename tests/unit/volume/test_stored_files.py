@@ -107,9 +107,9 @@ def test_age_is_that_of_the_newest_thing_inside_and_size_that_of_all(
     assert state.size_bytes == 3 * len("content")
 
 
-@pytest.mark.parametrize("gone", [UPLOAD, FOLDER, LOG])
+@pytest.mark.parametrize("gone", [UPLOAD, LOG])
 def test_what_is_gone_has_no_state_and_is_removed_without_complaint(
-    files: VolumeStoredFiles, gone: StoredFile
+    files: VolumeStoredFiles, gone: Upload | BuildLogFile
 ) -> None:
     assert files.state(gone) is None
     files.remove(gone)
@@ -119,6 +119,7 @@ def test_an_upload_goes_as_a_file_and_as_a_folder(base: Path, files: VolumeStore
     make(base, f".incoming/{UPLOAD.name}", f".incoming/.{UPLOAD.name}.extracting/top/file")
 
     for upload in files.found():
+        assert isinstance(upload, Upload)
         files.remove(upload)
 
     assert list((base / ".incoming").iterdir()) == []
@@ -129,11 +130,35 @@ def test_an_image_goes_with_its_users_folder_once_that_is_empty(
 ) -> None:
     make(base, "ada/7/context/file", "ada/7/builds/70.log", "ada/8/context/file")
 
-    files.remove(FOLDER)
-    assert [path.name for path in (base / "ada").iterdir()] == ["8"]
-    files.remove(ImageFolder("ada", 8))
+    aside = files.set_aside(FOLDER)
+    left = [path.name for path in (base / "ada").iterdir()]
+    last = files.set_aside(ImageFolder("ada", 8))
 
+    assert aside is not None
+    assert last is not None
+    assert left == ["8"]
     assert [path.name for path in base.iterdir()] == [".incoming"]
+    assert set(files.found()) == {aside, last}
+    for each in (aside, last):
+        files.remove(each)
+    assert files.found() == []
+
+
+def test_an_image_that_is_gone_has_no_state_and_is_not_set_aside(files: VolumeStoredFiles) -> None:
+    assert files.state(FOLDER) is None
+    assert files.set_aside(FOLDER) is None
+    assert files.found() == []
+
+
+def test_an_image_is_not_taken_from_behind_a_link(
+    base: Path, files: VolumeStoredFiles, outside: Path
+) -> None:
+    (base / "ada").symlink_to(outside)
+
+    with pytest.raises(OSError, match="ada"):
+        files.set_aside(FOLDER)
+
+    assert (outside / "7" / "builds" / "70.log").read_text() == "precious"
 
 
 def _link_upload(base: Path, outside: Path) -> StoredFile:
@@ -195,9 +220,11 @@ def test_links_within_what_is_removed_are_not_followed(
     make(base, "ada/7/context/file")
     (base / "ada/7/context/link").symlink_to(outside)
 
-    files.remove(FOLDER)
+    aside = files.set_aside(FOLDER)
+    assert aside is not None
+    files.remove(aside)
 
-    assert not (base / "ada").exists()
+    assert list(base.rglob("*")) == [base / ".incoming"]
     assert (outside / "7" / "builds" / "70.log").read_text() == "precious"
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 import pytest
@@ -31,6 +32,9 @@ class Register:
 
     def refusal(self, engine_id: str) -> str | None:
         return None
+
+    def folder_locked(self, image_id: int) -> AbstractContextManager[Recorded | None]:
+        return nullcontext(Recorded({}, {}))
 
     def recorded(self, *_: Collection[object]) -> Recorded:
         return Recorded({}, {})

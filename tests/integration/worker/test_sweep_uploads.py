@@ -1,0 +1,119 @@
+"""An upload whose process was stopped for longer than the grace: a sweep or a row, never both."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import pytest
+
+from adapters.volume.stored_files import VolumeStoredFiles
+from application.errors import VolumeUnavailable
+from application.leftovers import ImageFolder, Upload
+from application.sweep_report import SweepReport
+from application.unit_of_work import TransactionRunner, UnitOfWork
+from tests.contracts.subjects import wait_until
+from tests.integration.worker.sweeper import Sweeper
+from tests.integration.worker.worker import Worker
+
+T = TypeVar("T")
+TIMEOUT = 30.0
+_WAITING = """
+SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted
+"""
+
+
+class Stopped:
+    """Transactions of an api that is stopped when it comes to record an upload.
+
+    Args:
+        meanwhile: what happens then.
+        within: whether that is right before the commit, not before the transaction.
+    """
+
+    def __init__(
+        self, transactions: TransactionRunner, meanwhile: Callable[[], object], *, within: bool
+    ) -> None:
+        self._transactions = transactions
+        self._meanwhile = meanwhile
+        self._within = within
+        self._has_id = False
+
+    def run(self, work: Callable[[UnitOfWork], T]) -> T:
+        if not self._has_id:
+            self._has_id = True
+            return self._transactions.run(work)
+        if not self._within:
+            self._meanwhile()
+            return self._transactions.run(work)
+
+        def until_commit(uow: UnitOfWork) -> T:
+            result = work(uow)
+            self._meanwhile()
+            return result
+
+        return self._transactions.run(until_commit)
+
+
+def contexts(sweeper: Sweeper) -> set[str]:
+    return {name for name in sweeper.files() if name.endswith("/context")}
+
+
+def test_an_upload_that_was_swept_before_it_is_recorded_is_refused_and_may_be_sent_again(
+    worker: Worker, sweeper: Sweeper
+) -> None:
+    swept: list[SweepReport] = []
+    stopped = Stopped(
+        worker.installation.transactions, lambda: swept.append(sweeper.run()), within=False
+    )
+
+    with pytest.raises(VolumeUnavailable, match="upload it again"):
+        worker.installation.upload(transactions=stopped)
+
+    assert len(swept[0].removed) == 1
+    assert worker.installation.rows("SELECT * FROM images") == []
+    assert worker.installation.rows("SELECT * FROM events") == []
+    assert contexts(sweeper) == set()
+    again = worker.installation.upload()
+    assert contexts(sweeper) == {f"user-1/{again}/context"}
+
+
+def test_an_upload_that_is_just_being_recorded_is_not_swept(
+    worker: Worker, sweeper: Sweeper
+) -> None:
+    swept: list[SweepReport] = []
+    stopped = Stopped(
+        worker.installation.transactions, lambda: swept.append(sweeper.run()), within=True
+    )
+
+    image_id = worker.installation.upload(transactions=stopped)
+
+    assert (swept[0].removed, swept[0].kept) == ([], [])
+    assert contexts(sweeper) == {f"user-1/{image_id}/context"}
+    assert sweeper.run().removed == []
+
+
+def test_an_upload_that_comes_while_its_folder_is_taken_waits_and_is_refused(
+    worker: Worker, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_aside = VolumeStoredFiles.set_aside
+    with ThreadPoolExecutor(1) as pool:
+
+        def meanwhile(files: VolumeStoredFiles, folder: ImageFolder) -> Upload | None:
+            going_on.set_result(None)
+            wait_until(lambda: bool(worker.installation.rows(_WAITING)))
+            return set_aside(files, folder)
+
+        going_on: Future[None] = Future()
+        stopped = Stopped(
+            worker.installation.transactions, lambda: going_on.result(TIMEOUT), within=False
+        )
+        monkeypatch.setattr(VolumeStoredFiles, "set_aside", meanwhile)
+        upload = pool.submit(worker.installation.upload, transactions=stopped)
+        wait_until(lambda: bool(contexts(sweeper)))
+        sweeper.run()
+        with pytest.raises(VolumeUnavailable, match="upload it again"):
+            upload.result(TIMEOUT)
+
+    assert worker.installation.rows("SELECT * FROM images") == []
+    assert contexts(sweeper) == set()
