@@ -18,6 +18,7 @@ from application.leftovers import Kind, Recorded
 from application.sweep_leftovers import SweepLeftovers
 from application.sweep_report import Leftover, SweepReport
 from entrypoints.worker import sweeps
+from entrypoints.worker.commands.sweep import Sweep
 from entrypoints.worker.engine_monitor import EngineMonitor
 from entrypoints.worker.sweeps import Sweeps
 
@@ -93,3 +94,18 @@ def test_what_goes_wrong_is_counted_and_the_next_turn_is_taken(troubled: Trouble
     assert counted("worker_sweeps_doubted_total") >= 2
     assert counted("worker_swept_total", kind="upload") >= 1
     assert counted("worker_swept_bytes_total") >= 12
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "told"),
+    [
+        (False, "set back kind=tag name=x:latest\nswept things=0 bytes=0 kept=0\n"),
+        (True, "would set back kind=tag name=x:latest\nwould sweep things=0 bytes=0 kept=0\n"),
+    ],
+)
+def test_the_command_tells_which_tags_it_set_back(
+    capsys: pytest.CaptureFixture[str], told: str, *, dry_run: bool
+) -> None:
+    Sweep(dry_run)._conclude(SweepReport([], [], ["x:latest"]))
+
+    assert capsys.readouterr().out == told
