@@ -64,12 +64,17 @@ class Intake:
         """Expect everything that is pending again, also what was returned and not deleted.
 
         Args:
-            suspected: Streams to leave alone until it is called again.
+            suspected: Streams to leave alone, until each is blocked or trusted.
         """
         self._suspected = frozenset(suspected)
         self._order.forget_sent()
         self._backlogs.clear()
         self._look_below()
+
+    def trust(self, stream: str) -> None:
+        """Leave a stream alone no longer that was suspected: what is pending of it comes again."""
+        self._suspected -= {stream}
+        self._look_below_at = 0.0
 
     @property
     def spread(self) -> int:
@@ -180,6 +185,8 @@ class Intake:
         event = offence.event
         block_stream(self._session, event, offence.code, offence.detail)
         self._set_aside |= {event.stream}
+        # From now on an operator knows of it, and may release it.
+        self._suspected -= {event.stream}
         self._survey.look_again()
         self._log.error(
             "stream blocked",

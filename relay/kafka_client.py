@@ -34,7 +34,7 @@ class KafkaClient:
     """A producer, and the events given to it of which it has not reported yet.
 
     Attributes:
-        in_flight: By their ids.
+        in_flight: When each was handed over, by its id and in that order.
         failures: What was not delivered and why, in the order of the reports.
     """
 
@@ -51,7 +51,8 @@ class KafkaClient:
         self._producer = Producer(dict(options), logger=self._log)
         self._acknowledged: list[PendingEvent] = []
         self._delays: list[float] = []
-        self.in_flight: dict[int, PendingEvent] = {}
+        self._slowest_seconds = 0.0
+        self.in_flight: dict[int, float] = {}
         self.failures: list[Failure] = []
 
     @property
@@ -80,7 +81,7 @@ class KafkaClient:
         except (TypeError, ValueError) as exc:
             self.failures.append(Failure("_INVALID_ARG", str(exc), event))
         else:
-            self.in_flight[event.id] = event
+            self.in_flight[event.id] = time.monotonic()
         return True
 
     def poll(self, seconds: float = 0.0) -> None:
@@ -104,9 +105,18 @@ class KafkaClient:
         delays, self._delays = self._delays, []
         return acknowledged, delays
 
-    def give_up(self, code: str, detail: str) -> None:
-        """Send nothing any more, because of trouble that lies elsewhere."""
-        self.failures.append(Failure(code, detail))
+    def take_slowest(self) -> float:
+        """Return the most seconds from hand-over to acknowledgement since the last call."""
+        slowest, self._slowest_seconds = self._slowest_seconds, 0.0
+        return slowest
+
+    def give_up(self, code: str, detail: str, event: PendingEvent | None = None) -> None:
+        """Send nothing any more, because of trouble that lies elsewhere.
+
+        Args:
+            event: What met it, on another client; None where it was no message.
+        """
+        self.failures.append(Failure(code, detail, event))
 
     def discard(self) -> None:
         """Drop what is queued and in flight; a request already sent cannot be called back."""
@@ -119,14 +129,16 @@ class KafkaClient:
             self.flush()
 
     def _report(self, event: PendingEvent, error: KafkaError | None, message: Message) -> None:
-        del self.in_flight[event.id]
+        handed_over_at = self.in_flight.pop(event.id)
         if error is not None:
             self.failures.append(Failure(error.name(), error.str(), event))
         elif message.offset() is None:
             self.failures.append(Failure(UNCONFIRMED, "acknowledged without an offset", event))
         else:
+            now = time.monotonic()
             self._acknowledged.append(event)
-            self._delays.append(max(0.0, time.monotonic() - event.recorded_at))
+            self._delays.append(max(0.0, now - event.recorded_at))
+            self._slowest_seconds = max(self._slowest_seconds, now - handed_over_at)
 
     @contextmanager
     def _noting_the_end(self) -> Iterator[None]:

@@ -29,8 +29,8 @@ _MEANWHILE_EVENTS = 64
 # Each message travels in a request of its own: an error is the message's own.
 ONE_BY_ONE: Options = {"batch.num.messages": 1}
 # For a producer that is used for one message: an idempotent one begins with a wait of half a second
-# for its id, and guards nothing here but against a repetition.
-ALONE: Options = {"enable.idempotence": False}
+# for its id, and guards nothing here but against a repetition. Nothing comes to be sent with it.
+ALONE: Options = {"enable.idempotence": False, "linger.ms": 0}
 
 
 class Publisher:
@@ -84,6 +84,11 @@ class Publisher:
         """The lowest id that is sent or could be, or None."""
         unsent = (event.id for event in self._ready)
         return min(chain(self._client.in_flight, unsent), default=None)
+
+    @property
+    def first_in_flight(self) -> tuple[int, float] | None:
+        """What the client has had for longest: its id, and when it was handed over; or None."""
+        return next(iter(self._client.in_flight.items()), None)
 
     @property
     def in_trouble(self) -> bool:
@@ -170,9 +175,17 @@ class Publisher:
         followed, self._followed = self._followed, []
         return followed
 
-    def give_up(self, code: str, detail: str) -> None:
-        """Send nothing any more, because of trouble that lies elsewhere."""
-        self._client.give_up(code, detail)
+    def take_slowest(self) -> float:
+        """Return the most seconds from hand-over to acknowledgement since the last call."""
+        return self._client.take_slowest()
+
+    def give_up(self, code: str, detail: str, event: PendingEvent | None = None) -> None:
+        """Send nothing any more, because of trouble that lies elsewhere.
+
+        Args:
+            event: What met it, on another client; None where it was no message.
+        """
+        self._client.give_up(code, detail, event)
 
     def breakdown(self) -> Breakdown | None:
         """Return what failed until now; None if nothing did."""

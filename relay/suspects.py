@@ -2,37 +2,37 @@
 
 A broker that cannot take one message refuses its whole batch. So after such a failure everything up
 to the last message of that batch travels one by one; what fails then is a suspect. Its stream is
-left alone until it was tried alone, and all others are published between the trials. A stream is
+left alone until it was tried alone, beside all others, which are published meanwhile. A stream is
 blocked for nothing less.
 """
 
-import time
 from collections.abc import Callable
 
 import structlog
 
-from relay.breakdown import Breakdown
+from relay.breakdown import Breakdown, Failure
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.ordering import Offence
-from relay.pending_event import PendingEvent
-from relay.publisher import Publisher
-from relay.trial import tried_alone
-
-# How long suspects are tried while all others wait: a fresh producer needs half a second to begin.
-_TRIAL_SECONDS = 1.0
+from relay.trial import Outcome, Sender, Verdict
+from relay.trials import Trials
 
 
 class Suspects:
     """What one leader suspects; made anew for every term."""
 
-    def __init__(self, intake: Intake, metrics: Metrics) -> None:
+    def __init__(self, intake: Intake, metrics: Metrics, new_sender: Callable[[], Sender]) -> None:
+        """Suspect nothing.
+
+        Args:
+            new_sender: Makes a fresh producer, for one message.
+        """
         self._intake = intake
         self._metrics = metrics
         self._log = structlog.get_logger()
         self._up_to = 0
-        # To be tried alone, each the first of its stream; these streams are left alone until then.
-        self._to_try: list[PendingEvent] = []
+        # Each the first of its stream; these streams are left alone until it is decided.
+        self._trials = Trials(new_sender)
 
     @property
     def up_to(self) -> int:
@@ -41,13 +41,21 @@ class Suspects:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are any to be tried alone."""
-        return bool(self._to_try)
+        """Whether there are any that are not decided."""
+        return bool(self._trials.events)
 
     @property
     def streams(self) -> list[str]:
-        """Those to leave alone, because an event of theirs is to be tried first."""
-        return [event.stream for event in self._to_try]
+        """Those to leave alone, because an event of theirs is not decided."""
+        return [event.stream for event in self._trials.events]
+
+    @property
+    def trouble(self) -> str | None:
+        """Why some are not decided though they were tried, or None."""
+        number = self._trials.silent
+        if not number:
+            return None
+        return f"events sent alone are neither acknowledged nor refused: {number}"
 
     def note_gone_through(self) -> None:
         """Let messages travel together again: all that failed together were sent one by one."""
@@ -66,34 +74,53 @@ class Suspects:
             self._metrics.delivery_errors.labels(code).inc(number)
         # One line for a batch: a broker in trouble fails hundreds of messages at once.
         self._log.error("delivery failed", **breakdown.told)
+        if one_by_one:
+            # In trouble, too: it may last for long, and a trial believes nothing too soon.
+            self._trials.add(breakdown.suspects)
         if breakdown.trouble is not None:
             raise breakdown.trouble
         if not one_by_one:
             self._up_to = max(event.id for event in breakdown.suspects)
-            return
-        self._to_try += breakdown.suspects
 
-    def try_alone(
-        self, new_publisher: Callable[[], Publisher], keep_waiting: Callable[[], bool]
-    ) -> None:
-        """Try them for a while, and block the streams of guilty ones; nobody waits longer for them.
+    def go_on(self) -> Failure | None:
+        """Go on with the trials, and block the streams of those found guilty; never waits.
 
-        Args:
-            new_publisher: Makes a fresh producer.
-            keep_waiting: Asked several times a second, and before each of them; may raise.
+        Returns:
+            What no message is to blame for, if a trial met that; its event is suspected no more.
 
         Raises:
-            BrokerTrouble: Kafka is to blame.
+            psycopg.Error: The session is lost.
         """
-        if not self._to_try:
-            return
-        ends_at = time.monotonic() + _TRIAL_SECONDS
-        for event, guilt in tried_alone(tuple(self._to_try), new_publisher, keep_waiting):
-            self._to_try.remove(event)
-            if guilt is None:
+        return self._judge_each(self._trials.look())
+
+    def settle(self) -> None:
+        """Note what is decided already; begin with nothing new.
+
+        Raises:
+            psycopg.Error: The session is lost.
+        """
+        self._judge_each(self._trials.settle())
+
+    def end(self) -> None:
+        """Give up the trials under way; whatever is not decided is still pending."""
+        self._trials.end()
+
+    def _judge_each(self, verdicts: list[Verdict]) -> Failure | None:
+        trouble = None
+        for verdict in verdicts:
+            event, failure = verdict.event, verdict.failure
+            if verdict.outcome is Outcome.SILENT:
+                self._log.warning(
+                    "suspect gave no sign", stream=event.stream, event_id=event.event_id
+                )
+                continue
+            if verdict.outcome is Outcome.GUILTY and failure is not None:
+                self._metrics.delivery_errors.labels(failure.code).inc()
+                self._intake.block(Offence(event, failure.code, failure.detail))
+                continue
+            if verdict.outcome is Outcome.ACKNOWLEDGED:
                 self._intake.delete([event])
             else:
-                self._metrics.delivery_errors.labels(guilt.code).inc()
-                self._intake.block(Offence(event, guilt.code, guilt.detail))
-            if time.monotonic() >= ends_at:
-                break
+                trouble = failure
+            self._intake.trust(event.stream)
+        return trouble

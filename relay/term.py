@@ -10,7 +10,6 @@ again. Trouble with the session ends the term, because the lock went with it.
 """
 
 import logging
-import time
 from collections.abc import Collection
 from functools import partial
 
@@ -23,6 +22,7 @@ from relay.health import Status
 from relay.intake import Intake
 from relay.kafka_client import Options
 from relay.metrics import Metrics
+from relay.pending_event import PendingEvent
 from relay.publisher import ALONE, ONE_BY_ONE, Publisher
 from relay.settings import Settings
 from relay.shutdown import Shutdown
@@ -38,8 +38,8 @@ _BATCHES_IN_FLIGHT = 4
 # the room of others; with what waits behind it no more than this many batches are in memory.
 _MOST_BATCHES_HELD = 10
 _SLICE_SECONDS = 0.2
-# How long others are published before the next suspects are tried, if there is anything of them.
-_BETWEEN_TRIALS_SECONDS = 2.0
+# How often trials are looked at while there is nothing else to do.
+_TRIAL_SECONDS = 0.05
 # How long the backlog of a few streams is sent on before the database is asked for others.
 _HURRY_SECONDS = 0.05
 
@@ -70,7 +70,7 @@ class Term:
         self._backoff = Backoff()
         self._stall = Stall()
         self._intake = Intake(session, settings.relay_batch_size, metrics)
-        self._suspects = Suspects(self._intake, metrics)
+        self._suspects = Suspects(self._intake, metrics, partial(self._new_publisher, ALONE))
 
     def serve(self) -> None:
         """Publish until the process is to end.
@@ -79,40 +79,38 @@ class Term:
             psycopg.Error: The session is lost, and the lock with it.
         """
         self._status.publishing = "the topics are being checked"
-        while not self._shutdown.requested:
-            try:
-                self._missing(self._settings.topics)
-                self._publish()
-                self._suspects.try_alone(partial(self._new_publisher, ALONE), self._keep_waiting)
-            except BrokerTrouble as exc:
-                self._pause(exc)
+        try:
+            while not self._shutdown.requested:
+                try:
+                    self._missing(self._settings.topics)
+                    self._publish()
+                except BrokerTrouble as exc:
+                    self._pause(exc)
+            self._suspects.settle()
+        finally:
+            self._suspects.end()
 
     def _publish(self) -> None:
         """Publish with one producer, until a delivery fails or the process is to end."""
         one_by_one = self._suspects.up_to > 0
         publisher = self._new_publisher(ONE_BY_ONE if one_by_one else {})
-        ends_at = time.monotonic() + _BETWEEN_TRIALS_SECONDS
-        interrupted = False
+        self._stall.start_over()
         try:
             self._intake.look_around()
             self._intake.start_over(self._suspects.streams)
             while not self._is_over(publisher, one_by_one=one_by_one):
-                if self._suspects.waiting and self._is_drained(publisher):
-                    break
-                if self._suspects.waiting and time.monotonic() >= ends_at:
-                    interrupted = True
-                    break
                 self._round(publisher)
             publisher.await_rest(self._keep_waiting)
-            self._intake.delete(publisher.take_acknowledged())
+            self._intake.delete(self._acknowledged(publisher))
             # Before the rest is discarded, which would be reported like failures.
             breakdown = publisher.breakdown()
         finally:
             publisher.discard()
         in_trouble = breakdown is not None and breakdown.trouble is not None
-        if one_by_one and not (interrupted or in_trouble):
+        if one_by_one and not in_trouble:
             self._suspects.note_gone_through()
         if breakdown is not None:
+            self._stall.note_refused(breakdown.suspects)
             self._suspects.judge(breakdown, one_by_one=one_by_one)
 
     def _is_over(self, publisher: Publisher, *, one_by_one: bool) -> bool:
@@ -131,16 +129,20 @@ class Term:
         """Send what may go while the database works, and take what it has found."""
         # Before the fetch: a notification during it announces rows the fetch may have missed.
         self._wakeup.clear()
+        trouble = self._suspects.go_on()
         self._intake.look_around()
-        acknowledged = publisher.take_acknowledged()
-        self._status.publishing = self._stall.observe(
-            under_way=publisher.under_way, acknowledged=len(acknowledged)
-        )
-        if self._stall.is_hopeless():
-            publisher.give_up("_TIMED_OUT", "nothing was acknowledged for too long")
+        # The database may have taken its time: what was reported meanwhile was not late.
+        publisher.poll()
+        acknowledged = self._acknowledged(publisher)
+        stalled = self._stall.observe(publisher.first_in_flight, under_way=publisher.under_way)
+        self._status.publishing = stalled or self._suspects.trouble
+        if trouble is not None:
+            publisher.give_up(trouble.code, trouble.detail, trouble.event)
+        elif self._stall.is_hopeless():
+            publisher.give_up("_TIMED_OUT", "what is in flight was not acknowledged for too long")
+        if publisher.in_trouble:
+            self._intake.delete(acknowledged)
             return
-        if acknowledged:
-            self._backoff.reset()
         if self._is_full():
             publisher.send()
             self._intake.delete(acknowledged)
@@ -163,8 +165,17 @@ class Term:
             # Nothing comes that could be sent with what is still being collected.
             if publisher.under_way:
                 publisher.hurry(_HURRY_SECONDS)
-            elif self._is_drained(publisher) and not self._suspects.waiting:
-                self._wakeup.wait(self._settings.relay_poll_seconds)
+            elif self._is_drained(publisher):
+                waiting = self._suspects.waiting
+                self._wakeup.wait(_TRIAL_SECONDS if waiting else self._settings.relay_poll_seconds)
+
+    def _acknowledged(self, publisher: Publisher) -> list[PendingEvent]:
+        """Return what was acknowledged since the last call, for the caller to delete."""
+        acknowledged = publisher.take_acknowledged()
+        if acknowledged:
+            self._stall.note_acknowledged(acknowledged, publisher.take_slowest())
+            self._backoff.reset()
+        return acknowledged
 
     def _is_full(self) -> bool:
         batch = self._settings.relay_batch_size

@@ -31,6 +31,9 @@ class GatedProxy(Proxy):
         super().__init__()
         self._lock = threading.Lock()
         self._requests_held = self._answers_held = False
+        # Requests that hold these bytes wait although the gate is open, but for so many of them.
+        self._held_bytes: bytes | None = None
+        self._exceptions = 0
         self._requests: deque[Held] = deque()
         self._answers: deque[Held] = deque()
         # Of requests that produce and are not answered: the connection and the number.
@@ -51,6 +54,15 @@ class GatedProxy(Proxy):
         with self._lock:
             self._requests_held = self._answers_held = True
 
+    def hold_what_holds(self, data: bytes, *, after: int = 0) -> None:
+        """Hold the requests with ``data`` in them, and no others, until they are opened for.
+
+        Args:
+            after: How many of these to let through first.
+        """
+        with self._lock:
+            self._held_bytes, self._exceptions = data, after
+
     def let_requests_through(self, number: int) -> None:
         """Pass the requests that came first; the others wait on."""
         with self._lock:
@@ -61,6 +73,7 @@ class GatedProxy(Proxy):
         """Pass all that wait, and hold none that come."""
         with self._lock:
             self._requests_held = False
+            self._held_bytes = None
             while self._requests:
                 self._send(self._requests)
 
@@ -76,7 +89,7 @@ class GatedProxy(Proxy):
             with self._lock:
                 if int.from_bytes(frame[_KIND]) == _PRODUCE:
                     self._producing.add((client, frame[_NUMBER]))
-                    if self._requests_held:
+                    if self._requests_held or self._is_singled_out(frame):
                         self._requests.append((server, frame))
                         continue
                 # Within the lock: what a test lets through must not fall into the middle of it.
@@ -92,6 +105,12 @@ class GatedProxy(Proxy):
                         self._answers.append((client, frame))
                         continue
                 client.sendall(frame)
+
+    def _is_singled_out(self, frame: bytes) -> bool:
+        if self._held_bytes is None or self._held_bytes not in frame:
+            return False
+        self._exceptions -= 1
+        return self._exceptions < 0
 
     @staticmethod
     def _send(waiting: deque[Held]) -> None:

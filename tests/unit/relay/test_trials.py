@@ -1,0 +1,206 @@
+"""Suspects are tried alone, and none of them has to wait for one that is given no answer."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from relay.breakdown import Breakdown, Failure
+from relay.pending_event import PendingEvent
+from relay.trial import Outcome
+from relay.trials import Trials
+from tests.unit.relay.clock import Clock
+from tests.unit.relay.events import pending_event
+
+# What becomes of an event each time that it is sent: None is no answer, "" an acknowledgement, else
+# the code of an error.
+Answer = Callable[[int], str | None]
+
+_TOO_LARGE = "MSG_SIZE_TOO_LARGE"
+
+
+class FakeSender:
+    """A producer that is answered as the test says, and counts in how many hands events are."""
+
+    def __init__(self, broker: "FakeBroker") -> None:
+        self._broker = broker
+        self._event: PendingEvent | None = None
+
+    def take(self, events: Sequence[PendingEvent]) -> None:
+        [self._event] = events
+
+    def send(self) -> None:
+        assert self._event is not None
+        self._broker.sent.append(self._event.id)
+        self._broker.open += 1
+        self._broker.most_open = max(self._broker.most_open, self._broker.open)
+
+    def poll(self) -> None:
+        """Everything is there at once."""
+
+    def take_acknowledged(self) -> list[PendingEvent]:
+        assert self._event is not None
+        return [self._event] if self._broker.answer(self._event.id) == "" else []
+
+    def breakdown(self) -> Breakdown | None:
+        assert self._event is not None
+        code = self._broker.answer(self._event.id)
+        return Breakdown([Failure(code, "refused", self._event)]) if code else None
+
+    def discard(self) -> None:
+        self._broker.open -= 1
+
+
+class FakeBroker:
+    """What was sent, in order, and what is answered."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda _id: _TOO_LARGE
+        self.sent: list[int] = []
+        self.open = self.most_open = 0
+
+    def sender(self) -> FakeSender:
+        return FakeSender(self)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    return FakeBroker()
+
+
+@pytest.fixture
+def trials(broker: FakeBroker, clock: Clock) -> Trials:
+    return Trials(broker.sender, clock)
+
+
+def test_one_that_is_refused_twice_is_guilty(trials: Trials, broker: FakeBroker) -> None:
+    trials.add([pending_event(1)])
+
+    verdicts = [trials.look() for _ in range(3)]
+
+    assert [len(each) for each in verdicts] == [0, 0, 1]
+    assert verdicts[2][0].outcome is Outcome.GUILTY
+    assert verdicts[2][0].failure == Failure(_TOO_LARGE, "refused", pending_event(1))
+    assert (broker.sent, broker.open, trials.events) == ([1, 1], 0, [])
+
+
+def test_one_that_is_acknowledged_is_not(trials: Trials, broker: FakeBroker) -> None:
+    broker.answer = lambda _id: ""
+    trials.add([pending_event(1)])
+
+    verdicts = _looked(trials, 2)
+
+    assert verdicts == {1: [Outcome.ACKNOWLEDGED]}
+    assert (broker.sent, broker.open, trials.events) == ([1], 0, [])
+
+
+def test_trouble_is_told_and_its_event_suspected_no_more(
+    trials: Trials, broker: FakeBroker
+) -> None:
+    broker.answer = lambda _id: "TOPIC_AUTHORIZATION_FAILED"
+    trials.add([pending_event(1)])
+
+    trials.look()
+    [verdict] = trials.look()
+
+    assert (verdict.outcome, verdict.event.id) == (Outcome.TROUBLE, 1)
+    assert verdict.failure is not None
+    assert verdict.failure.event == verdict.event
+    assert trials.events == []
+
+
+@pytest.mark.parametrize("silent", [1, 3, 4, 20], ids=lambda number: f"{number}-silent")
+def test_none_waits_for_long_for_those_that_are_given_no_answer(
+    silent: int, trials: Trials, broker: FakeBroker, clock: Clock
+) -> None:
+    broker.answer = lambda id_: None if id_ <= silent else _TOO_LARGE
+    trials.add([pending_event(id_) for id_ in range(1, 61)])
+
+    guilty: set[int] = set()
+    for _ in range(30 * 10):
+        guilty |= {v.event.id for v in trials.look() if v.outcome is Outcome.GUILTY}
+        clock.now += 0.1
+
+    assert guilty == set(range(silent + 1, 61))
+    assert trials.silent == silent
+    assert broker.most_open <= 4
+
+
+def test_a_new_one_is_tried_at_once_though_many_are_silent(
+    trials: Trials, broker: FakeBroker, clock: Clock
+) -> None:
+    broker.answer = lambda id_: None if id_ <= 20 else _TOO_LARGE
+    trials.add([pending_event(id_) for id_ in range(1, 21)])
+    _looked(trials, 120, clock)
+
+    trials.add([pending_event(21)])
+    verdicts = _looked(trials, 3)
+
+    assert verdicts == {21: [Outcome.GUILTY]}
+
+
+def test_one_that_is_silent_has_twice_the_patience_the_next_time_within_bounds(
+    trials: Trials, broker: FakeBroker, clock: Clock
+) -> None:
+    broker.answer = lambda _id: None
+    trials.add([pending_event(1)])
+    began = clock.now
+    silent_at = []
+
+    for _ in range(1_200):
+        if trials.look():
+            silent_at.append(clock.now - began)
+        clock.now += 1.0
+
+    patience = [5, 10, 20, 40, 80, 160, 240, 240, 240]
+    assert silent_at == [sum(patience[: number + 1]) for number in range(len(patience))]
+    assert (len(trials.events), broker.open) == (1, 1)
+
+
+def test_one_that_needs_longer_than_the_first_patience_is_decided_all_the_same(
+    trials: Trials, broker: FakeBroker, clock: Clock
+) -> None:
+    """150 kB at 20 kB/s are 7.5 s."""
+    sent_at: dict[int, float] = {}
+
+    def answer(_id: int) -> str | None:
+        began = sent_at.setdefault(len(broker.sent), clock.now)
+        return _TOO_LARGE if clock.now - began >= 7.5 else None
+
+    broker.answer = answer
+    trials.add([pending_event(1)])
+
+    verdicts = _looked(trials, 60, clock, seconds=0.5)
+
+    assert verdicts == {1: [Outcome.SILENT, Outcome.GUILTY]}
+
+
+def test_what_is_under_way_at_the_end_is_given_up_and_not_decided(
+    trials: Trials, broker: FakeBroker
+) -> None:
+    broker.answer = lambda id_: None if id_ == 1 else ""
+    trials.add([pending_event(id_) for id_ in range(1, 10)])
+    trials.look()
+
+    settled = trials.settle()
+    trials.end()
+
+    assert [verdict.event.id for verdict in settled] == [2, 3, 4]
+    assert (broker.sent, broker.open) == ([1, 2, 3, 4], 0)
+
+
+def _looked(
+    trials: Trials, times: int, clock: Clock | None = None, seconds: float = 1.0
+) -> dict[int, list[Outcome]]:
+    """Return what was decided of each."""
+    verdicts: dict[int, list[Outcome]] = {}
+    for _ in range(times):
+        for verdict in trials.look():
+            verdicts.setdefault(verdict.event.id, []).append(verdict.outcome)
+        if clock is not None:
+            clock.now += seconds
+    return verdicts
