@@ -1,65 +1,13 @@
 """Suspects are tried alone, and none of them has to wait for one that is given no answer."""
 
-from collections.abc import Callable, Sequence
-
 import pytest
 
-from relay.breakdown import Breakdown, Failure
-from relay.pending_event import PendingEvent
+from relay.breakdown import Failure
 from relay.trial import Outcome
 from relay.trials import Trials
 from tests.unit.relay.clock import Clock
 from tests.unit.relay.events import pending_event
-
-# What becomes of an event each time that it is sent: None is no answer, "" an acknowledgement, else
-# the code of an error.
-Answer = Callable[[int], str | None]
-
-_TOO_LARGE = "MSG_SIZE_TOO_LARGE"
-
-
-class FakeSender:
-    """A producer that is answered as the test says, and counts in how many hands events are."""
-
-    def __init__(self, broker: "FakeBroker") -> None:
-        self._broker = broker
-        self._event: PendingEvent | None = None
-
-    def take(self, events: Sequence[PendingEvent]) -> None:
-        [self._event] = events
-
-    def send(self) -> None:
-        assert self._event is not None
-        self._broker.sent.append(self._event.id)
-        self._broker.open += 1
-        self._broker.most_open = max(self._broker.most_open, self._broker.open)
-
-    def poll(self) -> None:
-        """Everything is there at once."""
-
-    def take_acknowledged(self) -> list[PendingEvent]:
-        assert self._event is not None
-        return [self._event] if self._broker.answer(self._event.id) == "" else []
-
-    def breakdown(self) -> Breakdown | None:
-        assert self._event is not None
-        code = self._broker.answer(self._event.id)
-        return Breakdown([Failure(code, "refused", self._event)]) if code else None
-
-    def discard(self) -> None:
-        self._broker.open -= 1
-
-
-class FakeBroker:
-    """What was sent, in order, and what is answered."""
-
-    def __init__(self) -> None:
-        self.answer: Answer = lambda _id: _TOO_LARGE
-        self.sent: list[int] = []
-        self.open = self.most_open = 0
-
-    def sender(self) -> FakeSender:
-        return FakeSender(self)
+from tests.unit.relay.fake_broker import TOO_LARGE, FakeBroker
 
 
 @pytest.fixture
@@ -84,7 +32,7 @@ def test_one_that_is_refused_twice_is_guilty(trials: Trials, broker: FakeBroker)
 
     assert [len(each) for each in verdicts] == [0, 0, 1]
     assert verdicts[2][0].outcome is Outcome.GUILTY
-    assert verdicts[2][0].failure == Failure(_TOO_LARGE, "refused", pending_event(1))
+    assert verdicts[2][0].failure == Failure(TOO_LARGE, "refused", pending_event(1))
     assert (broker.sent, broker.open, trials.events) == ([1, 1], 0, [])
 
 
@@ -117,7 +65,7 @@ def test_trouble_is_told_and_its_event_suspected_no_more(
 def test_none_waits_for_long_for_those_that_are_given_no_answer(
     silent: int, trials: Trials, broker: FakeBroker, clock: Clock
 ) -> None:
-    broker.answer = lambda id_: None if id_ <= silent else _TOO_LARGE
+    broker.answer = lambda id_: None if id_ <= silent else TOO_LARGE
     trials.add([pending_event(id_) for id_ in range(1, 61)])
 
     guilty: set[int] = set()
@@ -133,7 +81,7 @@ def test_none_waits_for_long_for_those_that_are_given_no_answer(
 def test_a_new_one_is_tried_at_once_though_many_are_silent(
     trials: Trials, broker: FakeBroker, clock: Clock
 ) -> None:
-    broker.answer = lambda id_: None if id_ <= 20 else _TOO_LARGE
+    broker.answer = lambda id_: None if id_ <= 20 else TOO_LARGE
     trials.add([pending_event(id_) for id_ in range(1, 21)])
     _looked(trials, 120, clock)
 
@@ -169,7 +117,7 @@ def test_one_that_needs_longer_than_the_first_patience_is_decided_all_the_same(
 
     def answer(_id: int) -> str | None:
         began = sent_at.setdefault(len(broker.sent), clock.now)
-        return _TOO_LARGE if clock.now - began >= 7.5 else None
+        return TOO_LARGE if clock.now - began >= 7.5 else None
 
     broker.answer = answer
     trials.add([pending_event(1)])
