@@ -35,7 +35,8 @@ class BuildOrder:
             change.
         context: the folder with the Dockerfile at its root.
         log: the file that the log is written to, live; an earlier attempt's is overwritten.
-        timeout_seconds: after that the build is ended and has failed.
+        timeout_seconds: after that the build is ended and has failed; time in which the engine does
+            not answer is not counted.
     """
 
     build_id: int

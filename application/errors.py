@@ -6,6 +6,7 @@ ApplicationError
 ├── CommandRefused             an operator's command that the present state does not allow
 ├── LeaseLost                  another worker owns the aggregate by now
 ├── DatabaseUnavailable        no connection to PostgreSQL in time, or it was lost
+│   └── AttemptUnrecorded      and a build's attempt has begun whose end is not recorded
 ├── UnreadableRow              a newer version wrote something that this one does not know
 ├── InsufficientStorage        the volume is full, or below MIN_FREE_DISK_BYTES
 ├── VolumeUnavailable          the volume cannot be read just now, or is not mounted
@@ -18,12 +19,13 @@ ApplicationError
 │   └── InvalidArchive         the archive cannot be extracted safely, or has no Dockerfile
 └── EngineError                Docker did not do what was asked
     ├── EngineUnreachable      nobody answered: no attempt was made
+    │   └── EngineWentAway     it answered when a build began on it, and does not at its end
     ├── EngineTransient        it may succeed when asked again
     ├── EngineExhausted        out of disk, address pool or memory
     ├── EngineUntrusted        another one answers, or it is in quarantine: nothing is touched
     ├── EngineRefused          it will not succeed however often it is asked
     │   └── BuildFailed        the Dockerfile, or a step of it
-    │       └── BuildTimedOut  it reached its time limit
+    │       └── BuildTimedOut  it used its time up, in which the engine answered
     ├── NameConflict           another container bears the name
     ├── PortConflict           somebody else listens on the host port
     ├── OutcomeUnknown         the call was cut off: inspect, never blindly repeat
@@ -80,6 +82,10 @@ class DatabaseUnavailable(ApplicationError):
 
     If the connection broke at the commit itself, it is unknown whether that was carried out.
     """
+
+
+class AttemptUnrecorded(DatabaseUnavailable):
+    """A build's attempt was begun, and it is over, and nothing of its end could be recorded."""
 
 
 class UnreadableRow(ApplicationError):
@@ -159,6 +165,10 @@ class EngineUnreachable(EngineError):
     """Nobody answered at DOCKER_HOST: no attempt was made, nothing is known."""
 
 
+class EngineWentAway(EngineUnreachable):
+    """The engine answered when a build began on it and does not at its end, whoever is at fault."""
+
+
 class EngineTransient(EngineError):
     """The engine failed in a way that may pass."""
 
@@ -180,7 +190,7 @@ class BuildFailed(EngineRefused):
 
 
 class BuildTimedOut(BuildFailed):
-    """The build reached its time limit, whoever used it up: its steps, or an engine that hung."""
+    """The build used its time up; time in which the engine did not answer is not counted."""
 
 
 class NameConflict(EngineError):

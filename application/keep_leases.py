@@ -20,7 +20,10 @@ class KeepLeases:
         self._lease_seconds = lease_seconds
 
     def renew(self, leases: Collection[Lease]) -> Mapping[Lease, Renewal]:
-        """Prolong leases; the ones that are missing in the answer were lost."""
+        """Prolong leases; the ones that are missing in the answer were lost.
+
+        One that could not be prolonged, because somebody held its row, is to be asked for again.
+        """
         return self._transactions.run(lambda uow: uow.leases.renew(leases, self._lease_seconds))
 
     def hand_back(self, lease: Lease, retry_in_seconds: float = 0.0) -> None:

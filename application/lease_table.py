@@ -47,7 +47,10 @@ class LeaseTable(Protocol):
         """Make the lease outlast a call of `seconds`; raises LeaseLost."""
 
     def renew(self, leases: Collection[Lease], seconds: float) -> Mapping[Lease, Renewal]:
-        """Prolong leases; the ones that are missing in the answer were lost."""
+        """Prolong leases; the ones that are missing in the answer were lost.
+
+        Nobody is waited for: one whose row somebody holds is told of, and lasts no longer.
+        """
 
     def revoke(self, kind: Leased, row_id: int, *, due: bool) -> None:
         """End whatever lease a row is under, whoever holds it: what that one records is refused.

@@ -77,10 +77,12 @@ class Renewal:
     Attributes:
         generation: the latest wish; above the lease's own, the claimed one is superseded.
         cancel_requested: whether the build is to be ended.
+        prolonged: whether the lease lasts longer now; somebody held its row just then if not.
     """
 
     generation: int
     cancel_requested: bool
+    prolonged: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,8 @@ class ContainerEngine(Protocol):
 
         Raises:
             BuildFailed: the Dockerfile or a step of it is at fault.
-            BuildTimedOut: the time limit was reached.
+            BuildTimedOut: the time limit was reached, and so long the engine answered.
+            OutcomeUnknown: twice the time limit was reached, and the engine answered for less.
             BuildInterrupted: it was ended by `interrupt_build` or `interrupt_all`.
         """
 

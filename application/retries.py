@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from application.errors import (
     BuildFailed,
+    BuildTimedOut,
     EngineError,
     EngineExhausted,
     EngineInterrupted,
@@ -30,8 +31,10 @@ EXHAUSTED_FIRST_SECONDS = 5.0
 
 # These say nothing of what was asked: nobody was there to do it.
 NO_ATTEMPT = (EngineUnreachable, EngineInterrupted)
-# So may these, in which a call ends whose engine went away meanwhile: a build's limit passes, too.
+# So may these, in which a call ends whose engine went away meanwhile. A build that used its time up
+# did that while the engine answered.
 _DOUBTFUL = (EngineTransient, OutcomeUnknown, BuildFailed)
+_CERTAIN = (BuildTimedOut,)
 
 
 def weighed(error: EngineError, engine_id: str, ask: Callable[[], str]) -> EngineError:
@@ -45,16 +48,34 @@ def weighed(error: EngineError, engine_id: str, ask: Callable[[], str]) -> Engin
     Returns:
         The error itself if that engine answers, else one of NO_ATTEMPT.
     """
-    if not isinstance(error, _DOUBTFUL):
+    if not isinstance(error, _DOUBTFUL) or isinstance(error, _CERTAIN):
         return error
     try:
-        if ask() == engine_id:
-            return error
-    except EngineInterrupted as exc:
+        expect_engine(engine_id, ask)
+    except NO_ATTEMPT as exc:
         return exc
-    except EngineError:
-        return EngineUnreachable("the engine does not answer")
-    return EngineUnreachable("another engine answers")
+    return error
+
+
+def expect_engine(engine_id: str, ask: Callable[[], str]) -> None:
+    """See that an engine is there.
+
+    Args:
+        engine_id: the one that is to answer.
+        ask: asks for the id of the engine that answers now; may raise EngineError.
+
+    Raises:
+        EngineUnreachable: it does not answer, or another one does.
+        EngineInterrupted: this worker ends.
+    """
+    try:
+        answering = ask()
+    except EngineInterrupted:
+        raise
+    except EngineError as exc:
+        raise EngineUnreachable("the engine does not answer") from exc
+    if answering != engine_id:
+        raise EngineUnreachable("another engine answers")
 
 
 def settlement_after(error: EngineError, attempts: int) -> Settlement:

@@ -1,7 +1,9 @@
 """Run a build: one attempt under a lease, its log live on the volume, its outcome recorded once.
 
 A worker that ends on purpose hands the attempt back; one that dies leaves a lease that runs out,
-and the next worker begins the next attempt. The public tag is set after the outcome is recorded,
+and the next worker begins the next attempt. One under which the engine goes away is uncounted too,
+but not for ever: a step may be what takes the engine, and with it all that runs there, down each
+time. The public tag is set after the outcome is recorded,
 under the same lease (`application.publish_tag`), so a late result of an earlier attempt can never
 move it.
 """
@@ -11,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from application.build_on_engine import BuildOnEngine
 from application.errors import (
     ApplicationError,
+    AttemptUnrecorded,
     BuildInterrupted,
-    BuildTimedOut,
+    DatabaseUnavailable,
     EngineError,
     EngineRefused,
-    EngineTransient,
-    EngineUnreachable,
+    EngineWentAway,
     LeaseLost,
     VolumeUnavailable,
 )
@@ -26,13 +29,15 @@ from application.leases import BuildQuota, Lease, Settlement
 from application.order_build import OrderBuild
 from application.ports import Clock, ContainerEngine, ContextStore, DiskSpace
 from application.publish_tag import PublishTag
-from application.retries import NO_ATTEMPT, settlement_after, weighed
+from application.retries import NO_ATTEMPT, settlement_after
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build, BuildStatus
 from domain.image import Image
 
 # A build that took three workers down with it is not tried on a fourth.
 MAX_ATTEMPTS = 3
+# Nor is one that the engine went away under so often: by chance that happens a few times at most.
+MAX_BROKEN_OFF = 10
 
 # Disk space comes back when somebody removes something, a volume when somebody mounts it.
 NO_ROOM_SECONDS = 10.0
@@ -51,10 +56,8 @@ class RunBuild:
         note_setback: is told what engine or volume could not do, before it is decided what follows.
         check_volume: raises VolumeUntrusted unless the volume with the contexts is there.
         quota: how many builds may be in hand, of this worker and of each user.
-        away_seconds: tells for how long, all in all, the engine has not answered.
-        timeout_seconds: of each attempt; after that it is ended and the build has failed,
-            BUILD_TIMEOUT_SECONDS. One that was cut short before takes nothing of it, and one
-            in which the engine did not answer all the time has not reached it: it is handed back.
+        timeout_seconds: of each attempt, counting time in which the engine answers; after that it
+            is ended and the build has failed, BUILD_TIMEOUT_SECONDS.
     """
 
     def __init__(
@@ -68,11 +71,10 @@ class RunBuild:
         space: DiskSpace,
         check_volume: Callable[[], None],
         *,
-        away_seconds: Callable[[], float],
         timeout_seconds: float,
     ) -> None:
         self._transactions = transactions
-        self._engine = engine
+        self._on_engine = BuildOnEngine(engine, note_setback)
         self._store = store
         self._clock = clock
         self._note_setback = note_setback
@@ -80,7 +82,6 @@ class RunBuild:
         self._publish_tag = PublishTag(transactions, engine)
         self._space = space
         self._orders = OrderBuild(store, check_volume, timeout_seconds=timeout_seconds)
-        self._away_seconds = away_seconds
 
     def claim(self, engine_id: str, limit: int) -> Sequence[Lease]:
         """Claim builds that are due, as many as the quota has room for."""
@@ -93,44 +94,49 @@ class RunBuild:
 
         Raises:
             LeaseLost: another worker took over; nothing was recorded.
-            DatabaseUnavailable: nothing was recorded; the lease runs out by itself.
+            AttemptUnrecorded: nothing was recorded of how it ended: `hand_back` is due.
+            DatabaseUnavailable: nothing was begun; the lease runs out by itself.
         """
-        shortage, away_before = self._space.shortage(), self._away_seconds()
+        shortage = self._space.shortage()
         attempt = self._transactions.run(lambda uow: self._begin(uow, lease, engine_id, shortage))
         if attempt is None:
             return
         try:
+            self._carry_out(lease, attempt, engine_id)
+        except DatabaseUnavailable as exc:
+            raise AttemptUnrecorded(str(exc)) from exc
+
+    def hand_back(self, lease: Lease) -> None:
+        """Give up a lease under which an attempt was begun, as if it had not been.
+
+        Raises:
+            LeaseLost: another worker took over, or the end of the attempt was recorded after all.
+            DatabaseUnavailable: it is due still.
+        """
+        self._transactions.run(lambda uow: self._interrupted(uow, lease))
+
+    def _carry_out(self, lease: Lease, attempt: _Attempt, engine_id: str) -> None:
+        try:
             if attempt.build.status is BuildStatus.RUNNING:
                 attempt = self._build(lease, attempt, engine_id)
-            self._publish_tag.act(lease, attempt.image, attempt.build)
+            with self._on_engine.weighing(lease, engine_id):
+                self._publish_tag.act(lease, attempt.image, attempt.build)
         except BuildInterrupted:
-            self._transactions.run(lambda uow: self._interrupted(uow, lease))
+            self.hand_back(lease)
         except VolumeUnavailable as exc:
             waits_for = exc
             self._note_setback(lease, waits_for)
             self._transactions.run(lambda uow: self._postpone(uow, lease, waits_for))
-        except EngineError as exc:
-            error = weighed(exc, engine_id, self._engine.engine_id)
-            if isinstance(error, BuildTimedOut) and self._away_seconds() > away_before:
-                error = EngineUnreachable("the engine did not answer while it built")
-            if not isinstance(error, EngineRefused):
-                self._note_setback(lease, exc)
-            self._after(error, lease)
-
-    def _after(self, error: EngineError, lease: Lease) -> None:
-        """Record a failure, or see when it is tried again."""
-        if isinstance(error, EngineRefused):
-            reason = str(error)
+        except EngineRefused as exc:
+            reason = str(exc)
             self._transactions.run(lambda uow: self._fail(uow, lease, reason))
-            return
-        self._transactions.run(lambda uow: self._postpone(uow, lease, error))
+        except EngineError as exc:
+            error = exc
+            self._transactions.run(lambda uow: self._postpone(uow, lease, error))
 
     def _build(self, lease: Lease, attempt: _Attempt, engine_id: str) -> _Attempt:
         order = self._orders.order(attempt.image, attempt.build)
-        docker_image_id = self._engine.build(order)
-        if self._engine.engine_id() != engine_id:
-            # What was built is on an engine that nobody will look for it on.
-            raise EngineTransient("another engine answers")
+        docker_image_id = self._on_engine.build(lease, order, engine_id)
         try:
             return self._transactions.run(lambda uow: self._succeed(uow, lease, docker_image_id))
         except LeaseLost:
@@ -154,8 +160,7 @@ class RunBuild:
             reason = f"given up after {MAX_ATTEMPTS} attempts that did not end"
             if build.status_reason is not None:
                 reason = f"{reason}: {build.status_reason}"
-            build.fail(reason, self._store.log_tail(build.log_path), now)
-            image.record_build_failed(build, now)
+            self._record_failure(image, build, reason)
         elif shortage is not None:
             if image.note_build_delayed(f"the build waits for disk space: {shortage}"):
                 uow.images.save(image)
@@ -182,19 +187,18 @@ class RunBuild:
 
     def _fail(self, uow: UnitOfWork, lease: Lease, reason: str) -> None:
         image, build = self._lock(uow, lease)
-        now = self._clock()
-        build.fail(reason, self._store.log_tail(build.log_path), now)
-        image.record_build_failed(build, now)
+        self._record_failure(image, build, reason)
         self._finish(uow, lease, image, build)
 
     def _interrupted(self, uow: UnitOfWork, lease: Lease) -> None:
         image, build = self._lock(uow, lease)
-        if build.cancel_requested:
+        if build.status is BuildStatus.RUNNING and build.cancel_requested:
             self._cancel(image, build)
             self._finish(uow, lease, image, build)
             return
-        build.hand_back()
-        uow.builds.save(build)
+        if build.status is BuildStatus.RUNNING:
+            build.hand_back()
+            uow.builds.save(build)
         uow.leases.settle(lease, Settlement.again())
 
     def _postpone(
@@ -207,10 +211,12 @@ class RunBuild:
             self._finish(uow, lease, image, build)
             return
         if build.status is BuildStatus.RUNNING:
-            if isinstance(error, (*NO_ATTEMPT, VolumeUnavailable)):
-                build.hand_back()
-            else:
-                build.note_setback(str(error))
+            _uncount(build, error)
+            if build.broken_off >= MAX_BROKEN_OFF:
+                reason = f"given up: the engine went away in each of {MAX_BROKEN_OFF} attempts"
+                self._record_failure(image, build, reason)
+                self._finish(uow, lease, image, build)
+                return
             uow.builds.save(build)
         if isinstance(error, VolumeUnavailable):
             if image.note_build_delayed("the build waits for the volume that its context is on"):
@@ -218,6 +224,11 @@ class RunBuild:
             uow.leases.settle(lease, Settlement.again(NO_ROOM_SECONDS))
             return
         uow.leases.settle(lease, settlement_after(error, lease.attempts))
+
+    def _record_failure(self, image: Image, build: Build, reason: str) -> None:
+        now = self._clock()
+        build.fail(reason, self._store.log_tail(build.log_path), now)
+        image.record_build_failed(build, now)
 
     def _cancel(self, image: Image, build: Build) -> None:
         now = self._clock()
@@ -233,3 +244,13 @@ class RunBuild:
         image = uow.images.lock(lease.image_id)
         uow.leases.hold(lease)
         return image, uow.builds.lock(lease.id)
+
+
+def _uncount(build: Build, error: EngineError | VolumeUnavailable) -> None:
+    """Uncount an attempt that says nothing of the build, or note what it met with."""
+    if isinstance(error, EngineWentAway):
+        build.break_off()
+    elif isinstance(error, (*NO_ATTEMPT, VolumeUnavailable)):
+        build.hand_back()
+    else:
+        build.note_setback(str(error))

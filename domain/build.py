@@ -60,7 +60,12 @@ class LogTail:
 
 @dataclass(slots=True, eq=False)
 class Build:
-    """One build of an image; its identity is `id`."""
+    """One build of an image; its identity is `id`.
+
+    Attributes:
+        attempt: how many attempts count: all that were begun, less those that were uncounted.
+        broken_off: how many were uncounted because their engine went away under them.
+    """
 
     id: int
     image_id: int
@@ -72,6 +77,7 @@ class Build:
     cancel_requested: bool = False
     engine_id: str | None = None
     attempt: int = 0
+    broken_off: int = 0
     log: LogTail = LogTail("", truncated=False)
     docker_image_id: str | None = None
     public_tag_set: bool = False
@@ -108,8 +114,13 @@ class Build:
         self.engine_id = engine_id
 
     def hand_back(self) -> None:
-        """Uncount the attempt of a worker that ends on purpose."""
+        """Uncount the attempt of a worker that ends on purpose, or whose end was nobody's fault."""
         self.attempt -= 1
+
+    def break_off(self) -> None:
+        """Uncount the attempt, because its engine went away under it, and count that instead."""
+        self.hand_back()
+        self.broken_off += 1
 
     def lose_engine(self) -> None:
         """Forget the engine that it ran on, which is gone for good: any other may begin anew."""

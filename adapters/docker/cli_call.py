@@ -30,7 +30,7 @@ _KEPT_CHARACTERS = 8 * 1024
 
 
 class CutOff(OutcomeUnknown):
-    """The call reached its time limit."""
+    """The call reached its time limit, or was cut off by who made it."""
 
 
 class CliCall:
@@ -45,6 +45,7 @@ class CliCall:
     ) -> None:
         self.key = key
         self.interrupted = False
+        self._cut_off = False
         self._seconds = seconds
         self._process = WrappedProcess(docker_host, pid_file, seconds)
         self._began = time.monotonic()
@@ -126,6 +127,11 @@ class CliCall:
         self.interrupted = True
         self._process.end()
 
+    def cut_off(self) -> None:
+        """End it as its time limit would; a call that is over is left alone."""
+        self._cut_off = True
+        self._process.end()
+
     def finish(self) -> None:
         """Note that its process is gone."""
         self._process.finish()
@@ -134,8 +140,10 @@ class CliCall:
         """Return what the end of the call means."""
         if not isinstance(error, DockerException):
             return OutcomeUnknown("the Docker client could not be run, or its answer not be read")
-        if error.return_code == _TIMED_OUT or (
-            error.return_code in _SIGNALLED and time.monotonic() - self._began >= self._seconds
+        if (
+            self._cut_off
+            or error.return_code == _TIMED_OUT
+            or (error.return_code in _SIGNALLED and time.monotonic() - self._began >= self._seconds)
         ):
             return CutOff(f"the engine did not answer within {self._seconds:g} seconds")
         if error.return_code in _CANNOT_RUN:

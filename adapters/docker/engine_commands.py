@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from adapters.docker import labels
+from adapters.docker.answered_time import Stopwatch, plain_stopwatch
 from adapters.docker.build_log import MAX_BYTES
 from adapters.docker.cli_calls import CliCalls
 from adapters.docker.error_classes import classified
@@ -37,6 +38,7 @@ class EngineCommands:
         scratch: a private folder for pid files.
         limits: how long each call may take.
         max_build_log_bytes: how large the log of a build may become.
+        start_stopwatch: starts to count for how long the engine answers.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class EngineCommands:
         publish_host_ip: str = "127.0.0.1",
         limits: CallLimits | None = None,
         max_build_log_bytes: int = MAX_BYTES,
+        start_stopwatch: Callable[[], Stopwatch] = plain_stopwatch,
     ) -> None:
         self._calls = CliCalls(docker_host, scratch)
         self._installation_id = installation_id
@@ -55,6 +58,7 @@ class EngineCommands:
         self._publish_host_ip = publish_host_ip
         self._limits = limits or CallLimits()
         self._max_build_log_bytes = max_build_log_bytes
+        self._start_stopwatch = start_stopwatch
 
     @property
     def limits(self) -> CallLimits:

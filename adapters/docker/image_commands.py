@@ -7,6 +7,7 @@ one engine give the same. So whatever a tag of ours leads to is ours by its labe
 from __future__ import annotations
 
 from adapters.docker.build_flags import BUILD_ENVIRONMENT, build_flags
+from adapters.docker.build_limit import BuildLimit
 from adapters.docker.build_log import BuildLog
 from adapters.docker.cli_call import CutOff
 from adapters.docker.engine_commands import EngineCommands
@@ -22,6 +23,10 @@ from application.errors import (
     EngineTransient,
     OutcomeUnknown,
 )
+
+# A build may itself be why its engine does not answer, and then it would be so for ever. So one
+# that has taken so many times its limit is ended, however little of that the engine answered.
+_LONGEST_FACTOR = 2
 
 
 class ImageCommands(EngineCommands):
@@ -71,15 +76,20 @@ class ImageCommands(EngineCommands):
     def _run_build(self, order: BuildOrder) -> None:
         flags = build_flags(order, self._installation_id)
         command = ["buildx", "build", *flags, str(order.context)]
+        longest, key = order.timeout_seconds * _LONGEST_FACTOR, _build_key(order.build_id)
+        limit = BuildLimit(order.timeout_seconds, self._start_stopwatch())
         try:
             with (
                 BuildLog(order.log, self._max_build_log_bytes) as log,
-                self._calls.call(order.timeout_seconds, _build_key(order.build_id)) as call,
+                self._calls.call(longest, key) as call,
+                limit.over(call.cut_off),
             ):
                 call.stream(command, log.write, classified_build, BUILD_ENVIRONMENT)
         except OSError as exc:
             raise EngineTransient("the worker has no room for the files of a call") from exc
         except CutOff as exc:
+            if not limit.reached:
+                raise
             reason = f"the build took longer than {order.timeout_seconds:g} seconds"
             raise BuildTimedOut(reason) from exc
 

@@ -21,7 +21,7 @@ VALUES (%(id)s, %(image_id)s, %(user_id)s, %(status)s, %(engine_id)s, %(log_path
 
 _COLUMNS = """
 SELECT id, image_id, user_id, status, status_reason, cancel_requested, engine_id, attempt,
-       log_path, log_tail, log_truncated, docker_image_id, public_tag_set, created_at,
+       broken_off, log_path, log_tail, log_truncated, docker_image_id, public_tag_set, created_at,
        started_at, finished_at
 FROM builds
 """
@@ -40,7 +40,7 @@ _UPDATE = """
 UPDATE builds
 SET status = %(status)s, status_reason = %(status_reason)s,
     cancel_requested = %(cancel_requested)s, engine_id = %(engine_id)s, attempt = %(attempt)s,
-    log_tail = %(log_tail)s, log_truncated = %(log_truncated)s,
+    broken_off = %(broken_off)s, log_tail = %(log_tail)s, log_truncated = %(log_truncated)s,
     docker_image_id = %(docker_image_id)s, public_tag_set = %(public_tag_set)s,
     started_at = %(started_at)s, finished_at = %(finished_at)s,
     next_attempt_at = CASE WHEN %(status)s IN ('failed', 'cancelled') THEN NULL
@@ -99,6 +99,7 @@ class PostgresBuildRepository:
                 "cancel_requested": build.cancel_requested,
                 "engine_id": build.engine_id,
                 "attempt": build.attempt,
+                "broken_off": build.broken_off,
                 "log_tail": build.log.text,
                 "log_truncated": build.log.truncated,
                 "docker_image_id": build.docker_image_id,
@@ -122,6 +123,7 @@ def _build(row: DictRow) -> Build:
         cancel_requested=row["cancel_requested"],
         engine_id=row["engine_id"],
         attempt=row["attempt"],
+        broken_off=row["broken_off"],
         log=LogTail(row["log_tail"], row["log_truncated"]),
         docker_image_id=row["docker_image_id"],
         public_tag_set=row["public_tag_set"],

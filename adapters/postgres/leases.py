@@ -80,25 +80,38 @@ SET settled_generation = %(generation)s,
 WHERE id = %(id)s
 """
 
-_RENEW: LiteralString = """
-UPDATE {table} AS held
-SET lease_until = greatest(lease_until, now() + make_interval(secs => %(seconds)s))
-FROM unnest(%(ids)s::bigint[], %(epochs)s::bigint[]) AS mine (id, epoch)
-WHERE held.id = mine.id AND held.lease_epoch = mine.epoch AND held.lease_until IS NOT NULL
-RETURNING held.id, {wish}
-"""
-
-_RENEWALS: Mapping[Leased, LiteralString] = {
-    Leased.IMAGE: _RENEW.replace("{table}", "images").replace(
-        "{wish}", "0 AS generation, false AS cancel_requested"
-    ),
-    Leased.BUILD: _RENEW.replace("{table}", "builds").replace(
-        "{wish}", "0 AS generation, held.cancel_requested"
-    ),
-    Leased.CONTAINER: _RENEW.replace("{table}", "containers").replace(
-        "{wish}", "held.generation, false AS cancel_requested"
-    ),
+_WISHES: Mapping[Leased, LiteralString] = {
+    Leased.IMAGE: "0 AS generation, false AS cancel_requested",
+    Leased.BUILD: "0 AS generation, held.cancel_requested",
+    Leased.CONTAINER: "held.generation, false AS cancel_requested",
 }
+
+
+def _with_wishes(sql: LiteralString) -> Mapping[Leased, LiteralString]:
+    of_tables = _for_each_table(sql)
+    return {kind: each.replace("@wish", _WISHES[kind]) for kind, each in of_tables.items()}
+
+
+# Who holds one of the rows may be frozen: for that one nobody else's lease must run out.
+_RENEW = _with_wishes("""
+WITH free AS (
+    SELECT held.id
+    FROM @table AS held JOIN unnest(%(ids)s::bigint[], %(epochs)s::bigint[]) AS mine (id, epoch)
+      ON held.id = mine.id AND held.lease_epoch = mine.epoch AND held.lease_until IS NOT NULL
+    ORDER BY held.id FOR NO KEY UPDATE OF held SKIP LOCKED
+)
+UPDATE @table AS held
+SET lease_until = greatest(lease_until, now() + make_interval(secs => %(seconds)s))
+FROM free WHERE held.id = free.id
+RETURNING held.id, @wish, true AS prolonged
+""")
+
+# Asked afterwards, of what was skipped: one that is another's by now is missing here, too.
+_READ_WISHES = _with_wishes("""
+SELECT held.id, @wish, false AS prolonged
+FROM @table AS held JOIN unnest(%(ids)s::bigint[], %(epochs)s::bigint[]) AS mine (id, epoch)
+  ON held.id = mine.id AND held.lease_epoch = mine.epoch AND held.lease_until IS NOT NULL
+""")
 
 
 class PostgresLeaseTable:
@@ -177,12 +190,22 @@ class PostgresLeaseTable:
             mine = {lease.id: lease for lease in leases if lease.kind is kind}
             if not mine:
                 continue
-            ids = sorted(mine)  # ascending, as everybody locks them
-            parameters = {
-                "ids": ids,
-                "epochs": [mine[row_id].epoch for row_id in ids],
-                "seconds": seconds,
-            }
-            for row in self._connection.execute(_RENEWALS[kind], parameters).fetchall():
-                renewed[mine[row["id"]]] = Renewal(row["generation"], row["cancel_requested"])
+            renewed |= self._told(_RENEW[kind], mine, seconds)
+            skipped = {id_: lease for id_, lease in mine.items() if lease not in renewed}
+            if skipped:
+                renewed |= self._told(_READ_WISHES[kind], skipped, seconds)
         return renewed
+
+    def _told(
+        self, sql: LiteralString, mine: Mapping[int, Lease], seconds: float
+    ) -> dict[Lease, Renewal]:
+        parameters = {
+            "ids": list(mine),
+            "epochs": [lease.epoch for lease in mine.values()],
+            "seconds": seconds,
+        }
+        rows = self._connection.execute(sql, parameters).fetchall()
+        return {
+            mine[row["id"]]: Renewal(row["generation"], row["cancel_requested"], row["prolonged"])
+            for row in rows
+        }

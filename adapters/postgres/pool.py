@@ -37,9 +37,11 @@ _VANISHED_SERVER = {
 }
 
 # The other way round: the session of a client that vanished so, with its locks, would stay as long.
+# It does for at least these seconds after the last word of the client.
+VANISHED_CLIENT_SECONDS = 10.0
 _VANISHED_CLIENT = (
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
-    " -c tcp_user_timeout=10000"
+    f" -c tcp_user_timeout={VANISHED_CLIENT_SECONDS * 1000:.0f}"
 )
 
 # The relay sends what is committed. What a crash of the server could still take back would be known

@@ -3,8 +3,21 @@
 A lease covers the longest call of the engine, so after a worker was killed what it had in hand
 would rest for half a minute. But its calls end with it (`adapters.docker.cli_calls`), and so does
 its session, which the kernel closes. Hence a worker holds an advisory lock on a session of its own
-for as long as it lives, and says every second that it does. Leases are ended early only if both are
-missing: who was paused keeps its session, and who lost its session says so from the next one.
+for as long as it lives, and says every second that it does.
+
+Leases are ended early only of a process that has died. Its lock goes at once, when the others have
+hardly begun to miss it. A worker that is paused keeps the lock, and so does one that is cut off,
+whose calls go on: until PostgreSQL misses its client, after 10 s. So each of the others decides by
+its first look at a silence, and stays with that until the worker is heard again:
+
+    the lock is free   it died: its leases are ended now, and at the next looks what was skipped
+    it is held         it is paused or cut off: its leases run out, though the lock goes later
+    it is too late     PostgreSQL may have missed one that was cut off, or, where the own session
+                       has broken since, have begun anew: nobody knows, and the leases run out
+
+A worker that has just begun judges nobody for its first three seconds: after an outage everybody
+was silent. But it looks from its first beat on, and so finds dead who died a few seconds before it
+came; of who died earlier, or went with a machine or a network, it cannot tell.
 
 What is ended so is fenced like everything else by the epoch of the next claim.
 """
@@ -12,6 +25,7 @@ What is ended so is fenced like everything else by the epoch of the next claim.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
@@ -20,22 +34,34 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from adapters.postgres.errors import translated_errors
-from adapters.postgres.pool import Transaction, connection_options, plain_transaction
+from adapters.postgres.pool import (
+    VANISHED_CLIENT_SECONDS,
+    Transaction,
+    connection_options,
+    plain_transaction,
+)
 from adapters.postgres.signals import Channel
 
 # Who is present says so this often, and is missed after three times of silence.
 BEAT_SECONDS = 1.0
 MISSED_AFTER_SECONDS = 3.0
+# Of a silence that is younger than this a free lock tells that it was not the server who ended the
+# session; the second is for its clocks.
+_TELLING_SECONDS = VANISHED_CLIENT_SECONDS - 1.0
 
 # The seed keeps the locks apart from others on the same number ("ORCHWORK" in ASCII).
 _LOCK_SEED = int.from_bytes(b"ORCHWORK", "big")
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%(id)s::text, %(seed)s)) AS locked"
-_TRY_LOCK_OF = "SELECT pg_try_advisory_xact_lock(hashtextextended(%(id)s::text, %(seed)s)) AS gone"
+# Shared: who looks at the same time must not take each other for the one who is looked for.
+_TRY_LOCK_OF = """
+SELECT pg_try_advisory_xact_lock_shared(hashtextextended(%(id)s::text, %(seed)s)) AS free
+"""
 
 _JOIN = """
 INSERT INTO workers (worker_id) VALUES (%(id)s)
 ON CONFLICT ON CONSTRAINT workers_pkey DO UPDATE
 SET joined_at = clock_timestamp(), seen_at = clock_timestamp()
+RETURNING joined_at
 """
 
 # After an outage of the database everybody was silent: who is back first gives the others time.
@@ -44,8 +70,13 @@ UPDATE workers SET seen_at = clock_timestamp() WHERE worker_id = %(id)s
 RETURNING joined_at < clock_timestamp() - make_interval(secs => %(missed_after)s) AS may_judge
 """
 
+# Where the server has begun anew since a worker was heard, its lock is free whatever became of it:
+# so it may have been when a session of ours broke.
 _SILENT = """
-SELECT worker_id FROM workers
+SELECT worker_id, seen_at,
+       seen_at > greatest(clock_timestamp() - make_interval(secs => %(telling)s),
+                          %(rejoined_at)s) AS lock_tells
+FROM workers
 WHERE worker_id <> %(id)s
   AND seen_at < clock_timestamp() - make_interval(secs => %(missed_after)s)
 """
@@ -93,15 +124,19 @@ class PostgresPresence:
         transaction: Transaction = plain_transaction,
     ) -> None:
         self._database_url = database_url
-        self._parameters = {
+        self._parameters: dict[str, object] = {
             "id": worker_id,
             "seed": _LOCK_SEED,
             "missed_after": MISSED_AFTER_SECONDS,
+            "telling": _TELLING_SECONDS,
+            "rejoined_at": None,
         }
         self._signal = signal
         self._transaction = transaction
         self._session: Connection[DictRow] | None = None
-        self._locked = False
+        self._locked = self._has_joined = False
+        # Of each worker that is silent, since when, and whether it has died.
+        self._verdicts: dict[UUID, tuple[datetime, bool]] = {}
 
     def beat(self) -> dict[UUID, int]:
         """Be present for the next seconds, and end the leases of those who are not.
@@ -136,10 +171,10 @@ class PostgresPresence:
             # Missed by others, who have ended its leases: what it did meanwhile is fenced.
             session.execute(_JOIN, self._parameters)
             return {}
+        dead = self._dead(session)
         if not row["may_judge"]:
             return {}
-        silent = session.execute(_SILENT, self._parameters).fetchall()
-        ended = {row["worker_id"]: self._end_leases_of(session, row["worker_id"]) for row in silent}
+        ended = {worker_id: self._end_leases_of(session, worker_id) for worker_id in dead}
         ended = {worker_id: leases for worker_id, leases in ended.items() if leases}
         if ended:
             self._signal({Channel.WORK})
@@ -149,14 +184,33 @@ class PostgresPresence:
         self._session = psycopg.connect(
             self._database_url, autocommit=True, **connection_options("orchestrator-presence")
         )
-        self._session.execute(_JOIN, self._parameters)
+        row = self._session.execute(_JOIN, self._parameters).fetchone()
+        if self._has_joined and row is not None:
+            self._parameters["rejoined_at"] = row["joined_at"]
+        self._has_joined = True
         return self._session
+
+    def _dead(self, session: Connection[DictRow]) -> list[UUID]:
+        """Look at those who are silent; return the ones that have died."""
+        verdicts: dict[UUID, tuple[datetime, bool]] = {}
+        for row in session.execute(_SILENT, self._parameters).fetchall():
+            worker_id, since = row["worker_id"], row["seen_at"]
+            known = self._verdicts.get(worker_id)
+            if known is None or known[0] != since:
+                known = since, row["lock_tells"] and self._is_free(session, worker_id)
+            verdicts[worker_id] = known
+        self._verdicts = verdicts
+        return [worker_id for worker_id, (_, died) in verdicts.items() if died]
+
+    def _is_free(self, session: Connection[DictRow], worker_id: UUID) -> bool:
+        row = session.execute(_TRY_LOCK_OF, {**self._parameters, "id": worker_id}).fetchone()
+        return row is not None and bool(row["free"])
 
     def _end_leases_of(self, session: Connection[DictRow], worker_id: UUID) -> int:
         parameters = {**self._parameters, "id": worker_id}
         with self._transaction(session):
-            row = session.execute(_TRY_LOCK_OF, parameters).fetchone()
-            if row is None or not row["gone"]:
+            if not self._is_free(session, worker_id):
+                # It is back, or another one ends its leases just now.
                 return 0
             ended = sum(session.execute(sql, parameters).rowcount for sql in _END)
             session.execute(_LEAVE, parameters)

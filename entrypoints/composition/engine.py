@@ -6,6 +6,7 @@ import time
 
 from dependency_injector import providers
 
+from adapters.docker.answered_time import AnsweredTime
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.failpoints.calls import engine_with_failpoints, files_with_failpoints
 from adapters.failpoints.names import UseCase
@@ -47,12 +48,14 @@ class Engine(Storage):
     """What looks at one engine, sweeps it, audits it, and takes an operator's word about it."""
 
     scratch = providers.Singleton(ScratchFolder)
+    answered_time = providers.Singleton(AnsweredTime)
     docker = providers.Singleton(
         DockerContainerEngine,
         docker_host=Storage.settings.provided.docker_host,
         installation_id=Storage.installation_id,
         publish_host_ip=Storage.settings.provided.publish_address,
         scratch=scratch.provided.path,
+        start_stopwatch=answered_time.provided.stopwatch,
     )
     engine = providers.Singleton(engine_with_failpoints, docker, Storage.failpoints)
     monitor = providers.Singleton(
@@ -60,6 +63,7 @@ class Engine(Storage):
         engine,
         Storage.registry,
         providers.Callable(_engine_address, Storage.settings),
+        answered_time,
     )
     census = providers.Singleton(
         PostgresCensus,

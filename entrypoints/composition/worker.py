@@ -84,7 +84,6 @@ class Worker(Engine):
         ),
         Engine.space,
         Engine.claim_volume.provided.check_contents,
-        away_seconds=Engine.monitor.provided.away_seconds,
         timeout_seconds=Engine.settings.provided.build_timeout_seconds,
     )
     removals = providers.Singleton(
@@ -110,7 +109,6 @@ class Worker(Engine):
             providers.Object(uuid4),
             Engine.settings.provided.restart_backoff,
         ),
-        providers.Object(time.monotonic),
     )
     dispatcher = providers.Singleton(
         Dispatcher,
@@ -122,7 +120,6 @@ class Worker(Engine):
         Engine.monitor,
         prober,
         providers.Callable(_limits, Engine.settings),
-        keep_instances=instances.provided.take_turn,
         probe_host=Engine.settings.provided.probe_address,
         startup_timeout_seconds=Engine.settings.provided.startup_timeout_seconds,
         lease_seconds=Engine.settings.provided.lease_seconds,

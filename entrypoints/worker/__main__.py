@@ -65,7 +65,7 @@ def _serve(worker: Worker, settings: Settings, listener: socket.socket) -> None:
     dispatcher, monitor, prober = worker.dispatcher(), worker.monitor(), worker.prober()
     services = (
         worker.notifier(), worker.presence(), monitor, worker.listener(), worker.passes(),
-        worker.events(), worker.sweeps(),
+        worker.events(), worker.sweeps(), worker.instances(),
     )  # fmt: skip
     health = HealthServer(
         listener,

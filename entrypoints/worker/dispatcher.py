@@ -19,9 +19,9 @@ import structlog
 
 from adapters.docker.readiness_prober import SelectorReadinessProber
 from application.bring_up_container import Probe, Verdict
-from application.errors import DatabaseUnavailable, LeaseLost
+from application.errors import AttemptUnrecorded, DatabaseUnavailable, LeaseLost
 from application.keep_leases import KeepLeases
-from application.leases import Leased, Work
+from application.leases import Lease, Leased, Work
 from application.ports import ContainerEngine
 from application.reconcile_container import ReconcileContainer
 from application.remove_image import RemoveImage
@@ -49,7 +49,6 @@ class Dispatcher:
 
     Args:
         limits: how many jobs of each kind may hold a thread.
-        keep_instances: sees to min_instances, unless it was just done.
         probe_host: where published ports are connected to.
         startup_timeout_seconds: how long a port may take to answer.
         lease_seconds: how long a lease lasts from its claim or renewal.
@@ -66,7 +65,6 @@ class Dispatcher:
         prober: SelectorReadinessProber,
         limits: Mapping[Work, int],
         *,
-        keep_instances: Callable[[], None],
         probe_host: str,
         startup_timeout_seconds: float,
         lease_seconds: float,
@@ -77,7 +75,6 @@ class Dispatcher:
         self._engine = engine
         self._monitor = monitor
         self._limits = limits
-        self._keep_instances = keep_instances
         self._jobs = Jobs()
         self._waits = PortWaits(
             self._jobs,
@@ -129,7 +126,7 @@ class Dispatcher:
         claiming = [partial(self._claim, work) for work in WORKS]
         parts: list[Callable[[], None]] = [self._waits.end_overdue, self._keeper.renew, *claiming]
         well = True
-        for part in (*parts, self._keep_instances):
+        for part in parts:
             try:
                 part()
             except DatabaseUnavailable:
@@ -167,7 +164,8 @@ class Dispatcher:
     def _carry_out(self, job: Job, step: Callable[[Job], Probe | None]) -> None:
         """Take one step of a job; whatever happens, the job is parked or over afterwards."""
         lease = job.lease
-        parked = unrecorded = False
+        parked = False
+        unrecorded: DatabaseUnavailable | None = None
         try:
             if self._stopping.is_set():
                 self._keeper.hand_back(lease)
@@ -178,7 +176,7 @@ class Dispatcher:
             log.warning("lease lost", kind=lease.kind, id=lease.id, epoch=lease.epoch)
         except DatabaseUnavailable as exc:
             log.warning("outcome not recorded", kind=lease.kind, id=lease.id, error=str(exc))
-            unrecorded = True
+            unrecorded = exc
         except Exception:
             log.exception("step failed", kind=lease.kind, id=lease.id, work=lease.work)
             self._keeper.hand_back(lease, UNFORESEEN_RETRY_SECONDS)
@@ -188,10 +186,18 @@ class Dispatcher:
                 self._jobs.remove(job)
             if unrecorded:
                 # Not before: a build would be interrupted that is claimed again meanwhile.
-                self._keeper.hand_back_later(lease)
+                self._keeper.hand_back_later(lease, self._handing_back(lease, unrecorded))
             self._wake.set()
         if parked and self._stopping.is_set():
             self._keeper.abandon(job)
+
+    def _handing_back(
+        self, lease: Lease, unrecorded: DatabaseUnavailable
+    ) -> Callable[[], None] | None:
+        """Return what gives a lease up whose outcome the database did not take; None: as any."""
+        if isinstance(unrecorded, AttemptUnrecorded):
+            return partial(self._builds.hand_back, lease)
+        return None
 
     def _act(self, job: Job) -> Probe | None:
         if job.claim is not None:

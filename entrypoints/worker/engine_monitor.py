@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 
 import structlog
 from prometheus_client import Gauge
 
+from adapters.docker.answered_time import AnsweredTime
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.postgres.engines import PostgresEngineRegistry
 from application.errors import DatabaseUnavailable, EngineError, EngineInterrupted
@@ -43,6 +43,7 @@ class EngineMonitor:
         engine: the engine.
         registry: where the other processes learn of it.
         address: what is registered for it.
+        answered_time: is told of each look.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class EngineMonitor:
         engine: DockerContainerEngine,
         registry: PostgresEngineRegistry,
         address: EngineAddress,
+        answered_time: AnsweredTime,
     ) -> None:
         self._engine = engine
         self._registry = registry
         self._address = address
+        self._answered_time = answered_time
         self._closing = threading.Event()
         self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-monitor", daemon=True)
@@ -61,8 +64,6 @@ class EngineMonitor:
         self._versions: dict[str, str] = {}
         self._usable = False
         self._detail: str | None = "not asked yet"
-        self._looked_at: float | None = None
-        self._away_seconds = 0.0
 
     @property
     def engine_id(self) -> str | None:
@@ -73,13 +74,6 @@ class EngineMonitor:
     def detail(self) -> str | None:
         """Why the engine must be left alone."""
         return self._detail
-
-    def away_seconds(self) -> float:
-        """Return for how long, all in all, the known engine has not answered.
-
-        As far as looks can tell: a pause between two that are answered is not noticed.
-        """
-        return self._away_seconds
 
     def start(self) -> None:
         self._thread.start()
@@ -115,11 +109,13 @@ class EngineMonitor:
             # This worker ends, and says nothing of an engine that answers the others.
             return
         except EngineError as exc:
+            self._answered_time.note_look(answered=False)
             self._note(usable=False, detail=str(exc))
             if self._known_id is not None:
                 self._heartbeat(self._known_id, out_of_reach=str(exc))
             return
         self._versions[engine_id] = version
+        self._answered_time.note_look(answered=self._known_id in {None, engine_id})
         if self._known_id in {None, engine_id}:
             quarantine = self._register(engine_id)
             self._note(usable=quarantine is None, detail=_told(quarantine))
@@ -151,10 +147,6 @@ class EngineMonitor:
         return quarantine
 
     def _heartbeat(self, engine_id: str, *, out_of_reach: str | None = None) -> str | None:
-        now = time.monotonic()
-        if out_of_reach is not None and self._looked_at is not None:
-            self._away_seconds += now - self._looked_at
-        self._looked_at = now
         return self._registry.heartbeat(
             engine_id,
             self._address.host,

@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -57,8 +58,8 @@ class LeaseKeeper:
         self._end_wait = end_wait
         self._lease_seconds = lease_seconds
         self._lock = threading.Lock()
-        # Leases of jobs that are over, with the pause each is to be given up with.
-        self._owed: dict[Lease, float] = {}
+        # Leases of jobs that are over, with what gives each of them up.
+        self._owed: dict[Lease, Callable[[], None]] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lease-watchdog", daemon=True)
 
@@ -83,8 +84,9 @@ class LeaseKeeper:
         """Renew what is due, and learn of replaced wishes and cancelled builds.
 
         A wish that replaces a wait for a port, and the cancelling of a build, have to be seen at
-        once: those leases are renewed at every call, the others after a third of their time. What
-        could not be given up before is given up.
+        once: those leases are renewed at every call, the others after a third of their time, and
+        again at the next call if somebody held the row. What could not be given up before is given
+        up.
 
         Raises:
             DatabaseUnavailable: nothing was learnt; the watchdog does what has to be done.
@@ -103,19 +105,23 @@ class LeaseKeeper:
 
     def hand_back(self, lease: Lease, retry_in_seconds: float = 0.0) -> None:
         """Give a lease up, later if the database does not answer; never raises."""
+        give_up = partial(self._leases.hand_back, lease, retry_in_seconds)
         try:
-            self._hand_back(lease, retry_in_seconds)
+            self._give_up(lease, give_up)
         except DatabaseUnavailable as exc:
             log.info("lease not given up yet", kind=lease.kind, id=lease.id, error=str(exc))
-            self.hand_back_later(lease, retry_in_seconds)
+            self.hand_back_later(lease, give_up)
 
-    def hand_back_later(self, lease: Lease, retry_in_seconds: float = 0.0) -> None:
+    def hand_back_later(self, lease: Lease, give_up: Callable[[], None] | None = None) -> None:
         """Give a lease up as soon as the database answers; its job is not in hand any more.
 
         If the outcome was recorded after all and only the word of it was lost, the lease has ended.
+
+        Args:
+            give_up: gives it up, and whatever belongs to that; may raise LeaseLost.
         """
         with self._lock:
-            self._owed[lease] = retry_in_seconds
+            self._owed[lease] = give_up or partial(self._leases.hand_back, lease)
 
     def _renew_jobs(self) -> None:
         asked_at = time.monotonic()
@@ -125,10 +131,11 @@ class LeaseKeeper:
         renewals = self._leases.renew([job.lease for job in jobs])
         for job in jobs:
             renewal, lease = renewals.get(job.lease), job.lease
-            if renewal is not None:
+            if renewal is not None and renewal.prolonged:
                 job.held_until = self.held_until(asked_at)
                 job.running_out = False
-            if renewal is None or renewal.generation > lease.generation:
+            # Whose row somebody holds is given back at a later call: nobody is waited for here.
+            if renewal is None or (renewal.prolonged and renewal.generation > lease.generation):
                 self.abandon(job)
             if lease.kind is Leased.BUILD and (renewal is None or renewal.cancel_requested):
                 self._engine.interrupt_build(lease.id)
@@ -136,15 +143,15 @@ class LeaseKeeper:
     def _give_up_what_is_owed(self) -> None:
         with self._lock:
             owed = list(self._owed.items())
-        for lease, retry_in_seconds in owed:
-            self._hand_back(lease, retry_in_seconds)
+        for lease, give_up in owed:
+            self._give_up(lease, give_up)
             with self._lock:
                 del self._owed[lease]
 
-    def _hand_back(self, lease: Lease, retry_in_seconds: float) -> None:
+    def _give_up(self, lease: Lease, give_up: Callable[[], None]) -> None:
         """Give a lease up; only DatabaseUnavailable is raised, the rest is left to run out."""
         try:
-            self._leases.hand_back(lease, retry_in_seconds)
+            give_up()
         except LeaseLost as exc:
             log.info("lease was over", kind=lease.kind, id=lease.id, error=str(exc))
         except DatabaseUnavailable:

@@ -47,7 +47,7 @@ _TABLES = ("containers", "builds", "images")
 _MISSED_SECONDS = MISSED_AFTER_SECONDS + BEAT_SECONDS
 _SILENCE = f"""
 UPDATE workers SET joined_at = joined_at - interval '{_MISSED_SECONDS} s',
-                   seen_at = seen_at - interval '{_MISSED_SECONDS} s'
+                   seen_at = clock_timestamp() - interval '{_MISSED_SECONDS} s'
 """
 _PRESENT = """
 SELECT pid FROM pg_stat_activity

@@ -21,7 +21,6 @@ from application.errors import DatabaseUnavailable, EngineError, LeaseLost
 from application.leases import Lease
 from entrypoints.composition.worker import Worker
 from entrypoints.worker.dispatcher import CONTAINER_WORKS, UNFORESEEN_RETRY_SECONDS
-from entrypoints.worker.instance_keeper import INTERVAL_SECONDS, InstanceKeeper
 from entrypoints.worker.job import Job, Jobs
 from entrypoints.worker.lease_keeper import LeaseKeeper
 from tests.contracts.fake_docker import FakeDocker
@@ -95,10 +94,9 @@ def _drive_running_build(worker: Worker, docker: FakeDocker, request: Callable[[
 
 
 def _drive_instances(worker: Worker, docker: FakeDocker) -> None:
-    instances = worker.instances()._instances
-    keeper = InstanceKeeper(instances, itertools.count(step=INTERVAL_SECONDS).__next__)
+    keeper = worker.instances()
     _drive_containers(worker, docker)
-    while _again(instances.due):
+    while _again(keeper._instances.due):
         _again(keeper.take_turn)
         _drive_containers(worker, docker)
 

@@ -29,7 +29,9 @@ PASSED: Mapping[str, frozenset[str]] = {
     "build": _both_sides(_BUILDS),
     "rebuild": _both_sides(f"rebuild.commit {_BUILDS}"),
     "cancel": _both_sides("cancel.commit build.commit"),
-    "cancel-running": _both_sides("cancel.commit build.commit engine.build leases.commit")
+    "cancel-running": _both_sides(
+        "cancel.commit build.commit engine.engine-id engine.build leases.commit"
+    )
     - _NO_ANSWER,
     "patch": _both_sides("patch.commit keep-instances.commit reconcile.commit"),
     "create": _both_sides(f"create.commit {_LOOKS} engine.create engine.start"),

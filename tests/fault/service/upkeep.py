@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 
 from adapters.postgres.lost_engines import PostgresLostEngines
+from adapters.postgres.presence import MISSED_AFTER_SECONDS
 from adapters.postgres.quarantine import PostgresQuarantine
 from adapters.postgres.restoration import APPLICATION_NAME, PostgresRestoration
 from application.declare_engine_lost import DeclareEngineLost, DeclareEngineLostHandler
@@ -52,13 +53,14 @@ def in_quarantine(worker: Worker) -> int:
 
 
 def held_by_a_dead_worker(worker: Worker) -> int:
-    """A stop is in the hands of a worker that has been silent for long."""
+    """A stop is in the hands of a worker that has been silent for long enough."""
     container_id = worker.run_container()
     worker.installation.wish(container_id, Desired.STOPPED)
     worker.claim()
     worker.installation.execute(
         "INSERT INTO workers (worker_id, joined_at, seen_at)"
-        " SELECT leased_by, now() - interval '1 hour', now() - interval '1 hour'"
+        " SELECT leased_by, now() - interval '1 hour',"
+        f" clock_timestamp() - interval '{MISSED_AFTER_SECONDS} s'"
         f" FROM containers WHERE id = {container_id}"
     )
     return container_id

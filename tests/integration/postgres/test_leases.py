@@ -1,10 +1,11 @@
 """Leases by the database's clock: who may record, what is due when, and whose turn it is."""
 
+import psycopg
 import pytest
 
 from application.errors import LeaseLost
 from application.keep_leases import KeepLeases
-from application.leases import Lease, Settlement, Work
+from application.leases import Lease, Renewal, Settlement, Work
 from domain.container_status import Desired
 from tests.integration.postgres.installation import Installation
 from tests.integration.postgres.observations import ended, seen
@@ -177,3 +178,62 @@ def test_neither_renewing_nor_covering_ever_shortens_a_lease(installation: Insta
     installation.transactions.run(lambda uow: uow.leases.cover(lease, 5))
 
     assert seconds_left(installation, lease) > 250
+
+
+def test_a_row_that_somebody_holds_keeps_no_other_lease_from_being_renewed(
+    installation: Installation,
+) -> None:
+    installation.create(installation.ready_image(), 2)
+    first, second = installation.claim()
+    keep = KeepLeases(installation.transactions, lease_seconds=120)
+
+    with psycopg.connect(installation.url) as frozen:
+        frozen.execute("SELECT FROM containers WHERE id = %s FOR UPDATE", (first.id,))
+        held = keep.renew([first, second])
+        left = seconds_left(installation, first), seconds_left(installation, second)
+    free = keep.renew([first, second])
+
+    assert {lease: renewal.prolonged for lease, renewal in held.items()} == {
+        first: False,
+        second: True,
+    }
+    assert left[0] <= 10
+    assert left[1] > 100
+    assert all(renewal.prolonged for renewal in free.values())
+    assert seconds_left(installation, first) > 100
+
+
+def test_of_a_row_that_somebody_holds_the_latest_wish_is_told_and_whether_it_was_lost(
+    installation: Installation,
+) -> None:
+    installation.create(installation.ready_image(), 2)
+    wished, lost = installation.claim()
+    installation.wish(wished.id, Desired.DELETED)
+    installation.settle(lost, Settlement.again())
+    keep = KeepLeases(installation.transactions, lease_seconds=120)
+
+    with psycopg.connect(installation.url) as frozen:
+        frozen.execute("SELECT FROM containers FOR UPDATE")
+        renewed = keep.renew([wished, lost])
+
+    assert renewed == {
+        wished: Renewal(wished.generation + 1, cancel_requested=False, prolonged=False)
+    }
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_of_a_build_that_somebody_holds_it_is_told_whether_it_is_to_end(
+    installation: Installation, *, cancelled: bool
+) -> None:
+    image_id = installation.upload()
+    (lease,) = installation.claim_builds()
+    installation.execute("UPDATE builds SET status = 'running', engine_id = 'engine-1'")
+    if cancelled:
+        installation.cancel(image_id)
+    keep = KeepLeases(installation.transactions, lease_seconds=120)
+
+    with psycopg.connect(installation.url) as frozen:
+        frozen.execute("SELECT FROM builds FOR UPDATE")
+        renewed = keep.renew([lease])
+
+    assert renewed == {lease: Renewal(0, cancel_requested=cancelled, prolonged=False)}

@@ -8,7 +8,13 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from adapters.postgres.presence import MISSED_AFTER_SECONDS, PostgresPresence
+from adapters.postgres.pool import VANISHED_CLIENT_SECONDS
+from adapters.postgres.presence import (
+    _LOCK_SEED,
+    _TRY_LOCK_OF,
+    MISSED_AFTER_SECONDS,
+    PostgresPresence,
+)
 from adapters.postgres.signals import Channel
 from application.errors import DatabaseUnavailable, LeaseLost
 from application.leases import Lease, Settlement, Work
@@ -72,6 +78,11 @@ def let_pass(installation: Installation, seconds: float = 2 * MISSED_AFTER_SECON
         f"UPDATE workers SET joined_at = joined_at - interval '{seconds} s',"
         f" seen_at = seen_at - interval '{seconds} s'"
     )
+
+
+def let_join(installation: Installation, seconds: float = 2 * MISSED_AFTER_SECONDS) -> None:
+    """Let everybody have been there for so much longer, and no longer silent."""
+    installation.execute(f"UPDATE workers SET joined_at = joined_at - interval '{seconds} s'")
 
 
 def leased(installation: Installation) -> list[tuple[str, int]]:
@@ -180,9 +191,88 @@ def test_whoever_has_only_just_come_gives_the_others_time_to_come_back(
     newcomer = hire()
 
     early = newcomer.beat()
-    let_pass(installation)
+    let_join(installation)
 
     assert (early, newcomer.beat()) == ({}, {gone.id: 1})
+
+
+def test_whoever_comes_too_late_does_not_know_what_became_of_a_worker(
+    installation: Installation, hire: Callable[[], Worker]
+) -> None:
+    gone = hire()
+    installation.create(installation.ready_image())
+    lease = gone.claim()
+    gone.die()
+    let_pass(installation, VANISHED_CLIENT_SECONDS)
+    newcomer = hire()
+    let_join(installation)
+
+    assert newcomer.beat() == {}
+    installation.settle(lease, Settlement.done())
+
+
+def test_a_worker_that_is_cut_off_keeps_what_it_has_in_hand_when_the_server_misses_it(
+    installation: Installation, hire: Callable[[], Worker]
+) -> None:
+    cut_off, other = hire(), hire()
+    installation.create(installation.ready_image())
+    lease = cut_off.claim()
+    let_pass(installation)
+    while_held = other.beat()
+    installation.execute(f"SELECT pg_terminate_backend({cut_off.pid})")
+    cut_off.until_missed()
+
+    assert (while_held, other.beat(), other.beat()) == ({}, {}, {})
+    installation.settle(lease, Settlement.done())
+
+
+def test_a_worker_that_was_cut_off_and_is_heard_again_is_missed_when_it_dies(
+    installation: Installation, hire: Callable[[], Worker]
+) -> None:
+    dead, other = hire(), hire()
+    installation.create(installation.ready_image())
+    dead.claim()
+    let_pass(installation)
+    while_held = other.beat()
+    dead.beat()
+    heard = other.beat()
+    dead.die()
+    let_pass(installation)
+
+    assert (while_held, heard, other.beat()) == ({}, {}, {dead.id: 1})
+
+
+def test_whoever_lost_its_own_session_judges_nobody_whom_it_has_not_heard_since(
+    installation: Installation, hire: Callable[[], Worker]
+) -> None:
+    paused, other = hire(), hire()
+    installation.create(installation.ready_image())
+    lease = paused.claim()
+    for worker in (paused, other):
+        installation.execute(f"SELECT pg_terminate_backend({worker.pid})")
+        worker.until_missed()
+    with pytest.raises(DatabaseUnavailable):
+        other.beat()
+    other.beat()
+    let_pass(installation)
+
+    assert other.beat() == {}
+    installation.settle(lease, Settlement.done())
+
+
+def test_those_who_look_at_the_same_time_do_not_take_each_other_for_the_dead(
+    installation: Installation, hire: Callable[[], Worker]
+) -> None:
+    dead, first, second = hire(), hire(), hire()
+    installation.create(installation.ready_image())
+    dead.claim()
+    dead.die()
+    let_pass(installation)
+
+    with psycopg.connect(installation.url) as looking:
+        looking.execute(_TRY_LOCK_OF, {"id": dead.id, "seed": _LOCK_SEED})
+        assert second.beat() == {dead.id: 1}
+    assert first.beat() == {}
 
 
 def test_a_row_that_somebody_holds_is_left_for_the_next_time(

@@ -226,7 +226,6 @@ def test_a_build_that_ran_there_is_taken_up_by_another_engine(worker: Worker) ->
         BuildQuota(per_worker=10, per_user=10),
         worker.space,
         worker.installation.claim_volume.check,
-        away_seconds=float,
         timeout_seconds=900,
     )
     with pytest.raises(Crash):

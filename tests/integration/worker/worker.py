@@ -67,8 +67,6 @@ class Worker:
             self._note,
         )
         self.space = Space()
-        # For how long the engine has not answered.
-        self.away_seconds = 0.0
         self.builds = RunBuild(
             transactions,
             engine,
@@ -78,7 +76,6 @@ class Worker:
             BuildQuota(per_worker=10, per_user=10),
             self.space,
             installation.claim_volume.check_contents,
-            away_seconds=lambda: self.away_seconds,
             timeout_seconds=900,
         )
         self.census = PostgresCensus(installation.pool, installation.signals.append)

@@ -21,11 +21,12 @@ class _Monitor:
 
 @contextmanager
 def running_dispatcher(
-    worker: Worker, lease_seconds: float, *, at_the_end: Callable[[], None]
+    worker: Worker, lease_seconds: float, *, at_the_end: Callable[[], None], at_once: int = 1
 ) -> Iterator[None]:
-    """Let a worker carry out what is due, one job of each kind at a time.
+    """Let a worker carry out what is due.
 
     Args:
+        at_once: so many jobs of each kind.
         at_the_end: is called before it is to end, so that the database answers then.
     """
     prober = SelectorReadinessProber()
@@ -37,8 +38,7 @@ def running_dispatcher(
         worker.engine,
         cast(EngineMonitor, _Monitor(worker.engine_id)),
         prober,
-        dict.fromkeys(Work, 1),
-        keep_instances=lambda: None,
+        dict.fromkeys(Work, at_once),
         probe_host="127.0.0.1",
         startup_timeout_seconds=60,
         lease_seconds=lease_seconds,

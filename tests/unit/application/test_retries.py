@@ -5,6 +5,7 @@ import pytest
 from application.errors import (
     BuildFailed,
     BuildInterrupted,
+    BuildTimedOut,
     EngineError,
     EngineExhausted,
     EngineInterrupted,
@@ -105,9 +106,15 @@ def test_a_worker_that_ends_while_it_asks_hands_back_what_it_has() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [EngineExhausted("no room"), NameConflict("taken"), PortConflict("taken")]
+    "error",
+    [
+        EngineExhausted("no room"),
+        NameConflict("taken"),
+        PortConflict("taken"),
+        BuildTimedOut("the build took longer than 900 seconds"),
+    ],
 )
-def test_an_error_that_the_engine_told_itself_is_not_asked_about(error: EngineError) -> None:
+def test_an_error_that_leaves_no_doubt_is_not_asked_about(error: EngineError) -> None:
     assert weighed(error, "engine-1", lambda: _raise(AssertionError("it was asked"))) is error
 
 

@@ -67,6 +67,15 @@ def test_a_handed_back_attempt_is_not_counted() -> None:
     assert build.attempt == 1
 
 
+def test_an_attempt_that_was_broken_off_is_counted_by_itself() -> None:
+    build = running()
+
+    build.break_off()
+    build.begin("engine-1", after(5))
+
+    assert (build.attempt, build.broken_off) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [

@@ -57,15 +57,7 @@ def builds() -> FakeBuilds:
 
 
 @pytest.fixture
-def kept() -> threading.Event:
-    """Set whenever min_instances were seen to."""
-    return threading.Event()
-
-
-@pytest.fixture
-def dispatcher(
-    leases: FakeLeases, builds: FakeBuilds, kept: threading.Event
-) -> Iterator[Dispatcher]:
+def dispatcher(leases: FakeLeases, builds: FakeBuilds) -> Iterator[Dispatcher]:
     dispatcher = Dispatcher(
         cast(ReconcileContainer, Idle()),
         cast(RunBuild, builds),
@@ -75,7 +67,6 @@ def dispatcher(
         cast(EngineMonitor, Idle()),
         cast(SelectorReadinessProber, Idle()),
         dict.fromkeys(Work, 1),
-        keep_instances=kept.set,
         probe_host="127.0.0.1",
         startup_timeout_seconds=LONG,
         lease_seconds=LONG,
@@ -138,7 +129,6 @@ def test_the_loop_outlives_what_nobody_foresaw(
 def test_what_nobody_foresaw_in_one_kind_of_work_keeps_the_others_from_nothing(
     dispatcher: Dispatcher,
     builds: FakeBuilds,
-    kept: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failed = threading.Event()
@@ -149,11 +139,9 @@ def test_what_nobody_foresaw_in_one_kind_of_work_keeps_the_others_from_nothing(
 
     monkeypatch.setattr(Idle, "claim", fail)
     assert failed.wait(10)
-    kept.clear()
     builds.due = [build_lease()]
 
     assert builds.acted.wait(10)
-    assert kept.wait(10)
 
 
 def _until(condition: Callable[[], object]) -> None:

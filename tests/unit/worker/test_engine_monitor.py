@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from adapters.docker.answered_time import AnsweredTime
 from adapters.docker.container_engine import DockerContainerEngine
 from adapters.postgres.engines import PostgresEngineRegistry
 from application.errors import DatabaseUnavailable
@@ -57,14 +58,23 @@ def registry() -> FakeRegistry:
 
 
 @pytest.fixture
+def answered_time() -> AnsweredTime:
+    return AnsweredTime()
+
+
+@pytest.fixture
 def monitor(
-    engine: FakeContainerEngine, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+    engine: FakeContainerEngine,
+    registry: FakeRegistry,
+    answered_time: AnsweredTime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[EngineMonitor]:
     monkeypatch.setattr(engine_monitor, "CHECK_SECONDS", 0.01)
     monitor = EngineMonitor(
         cast(DockerContainerEngine, engine),
         cast(PostgresEngineRegistry, registry),
         EngineAddress("127.0.0.1", 20000, 20010, "tcp://engine:2376"),
+        answered_time,
     )
     monitor.start()
     yield monitor
@@ -178,18 +188,33 @@ def _gauge() -> float | None:
     return REGISTRY.get_sample_value("worker_engine_quarantined")
 
 
-def test_it_counts_for_how_long_the_engine_has_not_answered(
-    monitor: EngineMonitor, engine: FakeContainerEngine
+def test_time_counts_while_the_engine_answers_and_not_while_it_is_away(
+    monitor: EngineMonitor, engine: FakeContainerEngine, answered_time: AnsweredTime
 ) -> None:
     _until(lambda: monitor.engine_id)
-    before = monitor.away_seconds()
+    answered = answered_time.stopwatch()
+    _until(lambda: answered() >= 0.05)
 
     engine.docker.reachable = False
-    _until(lambda: monitor.away_seconds() >= 0.05)
+    _until(lambda: monitor.engine_id is None)
+    before, looks = answered(), len(engine.calls)
+    _until(lambda: len(engine.calls) >= looks + 5)
+    while_away = answered()
     engine.docker.reachable = True
-    _until(lambda: monitor.engine_id)
-    while_away = monitor.away_seconds()
-    engine.calls.clear()
-    _until(lambda: len(engine.calls) > 3)
+    _until(lambda: answered() > before)
 
-    assert (before, monitor.away_seconds()) == (0.0, while_away)
+    assert while_away == before
+
+
+def test_time_does_not_count_while_another_engine_answers(
+    monitor: EngineMonitor, engine: FakeContainerEngine, answered_time: AnsweredTime
+) -> None:
+    _until(lambda: monitor.engine_id)
+    answered = answered_time.stopwatch()
+
+    engine.another_engine()
+    _until(lambda: monitor.detail == ANOTHER)
+    before, looks = answered(), len(engine.calls)
+    _until(lambda: len(engine.calls) >= looks + 5)
+
+    assert answered() == before

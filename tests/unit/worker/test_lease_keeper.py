@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -149,6 +150,55 @@ def test_leases_are_renewed_after_a_third_but_waits_and_builds_at_every_call(
     assert set(scene.leases.renewed) == {old.lease, waiting.lease, build.lease}
     assert old.held_until > time.monotonic() + LONG * 0.9
     assert fresh.held_until <= old.held_until
+
+
+def test_a_lease_whose_row_somebody_holds_is_not_taken_for_longer_and_asked_for_again(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(lease_seconds=LONG)
+    job = scene.take(start_lease())
+    job.held_until = due = time.monotonic() + LONG / 2
+    free = Renewal(job.lease.generation, cancel_requested=False)
+    scene.leases.answer[job.lease] = replace(free, prolonged=False)
+
+    scene.keeper.renew()
+    held_until = job.held_until
+    scene.leases.answer[job.lease] = free
+    scene.keeper.renew()
+
+    assert held_until == due
+    assert scene.leases.renewed == [job.lease] * 2
+    assert job.held_until > time.monotonic() + LONG * 0.9
+
+
+def test_a_replaced_wish_whose_row_somebody_holds_waits_until_it_can_be_given_back(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(lease_seconds=LONG)
+    lease = start_lease()
+    scene.take(lease, parked=True)
+    free = Renewal(lease.generation + 1, cancel_requested=False)
+    scene.leases.answer[lease] = replace(free, prolonged=False)
+
+    scene.keeper.renew()
+    held = list(scene.leases.handed_back)
+    scene.leases.answer[lease] = free
+    scene.keeper.renew()
+
+    assert (held, scene.leases.handed_back) == ([], [lease])
+
+
+def test_a_cancelled_build_whose_row_somebody_holds_is_interrupted_all_the_same(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(lease_seconds=LONG)
+    lease = build_lease(5)
+    scene.take(lease)
+    scene.leases.answer[lease] = Renewal(0, cancel_requested=True, prolonged=False)
+
+    scene.keeper.renew()
+
+    assert scene.engine.interrupted == [5]
 
 
 def test_nothing_is_asked_while_nothing_is_due(make_scene: Callable[..., Scene]) -> None:
