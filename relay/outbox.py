@@ -18,8 +18,8 @@ from relay.pending_event import PendingEvent, decoded
 
 # Index scans, so that none walks over what lies between them. What to leave out is a subquery: the
 # server looks it up in a hash table, however many there are. Where the rows of one stream are, only
-# the ledger has in an index; the server takes its order, and each row's counterpart by itself,
-# whatever it believes of the outbox's size (OFFSET 0 keeps the two from being joined otherwise).
+# the ledger has in an index. For each row its counterpart is looked up by itself, whatever the
+# server believes of the tables' sizes: OFFSET 0 keeps it from reading a whole one for a join.
 _FETCH = """
 SELECT pending.id,
        pending.event_id::text,
@@ -71,7 +71,12 @@ FROM (
         ) AS next
     )
 ) AS pending
-JOIN events USING (event_id)
+CROSS JOIN LATERAL (
+    SELECT payload, headers, recorded_at, topic, key
+    FROM events
+    WHERE event_id = pending.event_id
+    OFFSET 0
+) AS events
 ORDER BY pending.id
 """
 
