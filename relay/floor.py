@@ -32,10 +32,10 @@ returns it; and what is not visible is still above ``above``, in ``late``, or im
 
 A stream may be left out of fetches for a while (``backlogs.py``): the promise then holds for all
 others, and of this stream for no id. For it another one holds: each of its rows that is there or
-will be, and was not taken, has an id above the last one taken of it, because the rows of a stream
-come to light in the order of their ids (``ordering.py``; one that breaks the rule is found at the
-next reset, and blocks its stream). The promise holds for it again once a fetch has looked beside
-the window for all its ids above that one and found no more than were taken. A row of it that this
+will be, and was not taken, has a sequence above the last one taken of it, because the rows of a
+stream come to light in the order of their sequences (``ordering.py``; one that breaks the rule is
+found at the next reset, and blocks its stream). The promise holds for it again once a fetch has
+looked beside the window for its next rows and found fewer than it asked for. A row of it that this
 fetch's snapshot did not see has an id above the frontier that was decided before; if it is at or
 below ``above`` it is in ``late``, which forgets only what is decided, left out or not.
 """

@@ -28,19 +28,26 @@ from psycopg import errors
 # A prepared transaction holds its locks under a name that nobody saw before: "-1/…".
 _PREPARED = "-1/"
 
-# One statement after the other: the order is what the proof needs. Before its first number a
-# sequence has no last one; nor has it, for some versions of PostgreSQL, to who may not read it.
+# One statement after the other: the order is what the proof needs. A sequence that was made or
+# restarted (which an operator does after a restored backup) and has given nothing since has no last
+# value, but a next one: what is below it was given before, or never will be. Its row is read first:
+# if the function, which waits for whoever draws, then finds no last value, nobody had drawn when it
+# was read. The row of one that is in use tells too much: for a moment the 32 numbers further that a
+# crash would cost (in 247 of 196,153 readings beside three busy writers of PostgreSQL 18).
 _LAST_IDS = """
-SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')), 0),
-       coalesce(pg_sequence_last_value(pg_get_serial_sequence('events', 'id')), 0)
-WHERE has_sequence_privilege(pg_get_serial_sequence('outbox', 'id'), 'SELECT, USAGE')
-  AND has_sequence_privilege(pg_get_serial_sequence('events', 'id'), 'SELECT, USAGE')
+WITH next AS MATERIALIZED (
+    SELECT outbox_id_seq.last_value AS outbox, events_id_seq.last_value AS events
+    FROM outbox_id_seq CROSS JOIN events_id_seq
+)
+SELECT coalesce(pg_sequence_last_value('outbox_id_seq'), outbox - 1),
+       coalesce(pg_sequence_last_value('events_id_seq'), events - 1)
+FROM next
 """
 _MISSING_GRANTS = """
 SELECT string_agg(format('GRANT SELECT ON SEQUENCE %s TO %I', name, current_user), '; ')
 FROM unnest(ARRAY[pg_get_serial_sequence('outbox', 'id'), pg_get_serial_sequence('events', 'id')])
      AS name
-WHERE NOT has_sequence_privilege(name, 'SELECT, USAGE')
+WHERE NOT has_sequence_privilege(name, 'SELECT')
 """
 _WRITERS = """
 SELECT coalesce(array_agg(virtualtransaction) FILTER (WHERE relation = 'outbox'::regclass), '{}'),
@@ -95,12 +102,13 @@ def read_frontiers(session: psycopg.Connection) -> tuple[Reading, Reading]:
             grants. Without them floor and horizon would stand still, and nobody would know.
         psycopg.Error: The session is lost or a statement failed.
     """
-    last_ids = session.execute(_LAST_IDS).fetchone()
-    if last_ids is None:
-        raise _missing_grants(session)
+    try:
+        last_ids = session.execute(_LAST_IDS).fetchone()
+    except errors.InsufficientPrivilege as exc:
+        raise _missing_grants(session) from exc
     writers = session.execute(_WRITERS).fetchone()
-    if writers is None:
-        raise psycopg.DataError("an aggregate returned no row")
+    if last_ids is None or writers is None:
+        raise psycopg.DataError("a statement that always returns a row returned none")
     outbox, events = zip(last_ids, map(frozenset, writers), strict=True)
     return Reading(*outbox), Reading(*events)
 

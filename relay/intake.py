@@ -147,17 +147,15 @@ class Intake:
             self._note_deleted(acknowledged, request.deleted)
         reach(Failpoint.AFTER_FETCH)
         self._put_off_looking_below(window, time.monotonic() - request.sent_at)
-        ids = [event.id for event in fetched if event.stream not in returning.streams]
-        beside = len(fetched) - len(ids)
+        ids = [event.id for event in fetched if event.stream not in returning]
         self._floor.note(window, ids, whole=len(ids) < self._batch_size)
-        fetched = [event for event in fetched if event.id not in self._locked]
-        self.found_nothing = not fetched
-        chosen = self._backlogs.choose(fetched)
+        unpublished = [event for event in fetched if event.id not in self._locked]
+        self.found_nothing = not unpublished
+        chosen = self._backlogs.choose(unpublished)
         missing_topics = missing({event.topic for event in chosen if event.defect is None})
         sendable, offences = self._order.vet(chosen, missing_topics)
         self._backlogs.take(sendable)
-        if beside < returning.limit:
-            self._backlogs.let_in(returning.streams)
+        self._backlogs.let_in(returning, fetched)
         for offence in offences:
             self.block(offence)
         return sendable

@@ -7,7 +7,7 @@ find again.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -17,7 +17,9 @@ from relay.floor import Window
 from relay.pending_event import PendingEvent, decoded
 
 # Index scans, so that none walks over what lies between them. What to leave out is a subquery: the
-# server looks it up in a hash table, however many there are.
+# server looks it up in a hash table, however many there are. Where the rows of one stream are, only
+# the ledger has in an index. For each row its counterpart is looked up by itself, whatever the
+# server believes of the tables' sizes: OFFSET 0 keeps it from reading a whole one for a join.
 _FETCH = """
 SELECT pending.id,
        pending.event_id::text,
@@ -51,36 +53,50 @@ FROM (
     )
     UNION ALL
     (
-        SELECT id, event_id, topic, key, stream, sequence
-        FROM outbox
-        WHERE id > %(behind)s AND stream = ANY(%(returning)s)
-        ORDER BY id
-        LIMIT %(returning_limit)s
+        SELECT next.*
+        FROM unnest(%(returning)s::text[], %(behind)s::bigint[], %(at_most)s::bigint[])
+            AS wanted (stream, behind, at_most)
+        CROSS JOIN LATERAL (
+            SELECT found.*
+            FROM events
+            CROSS JOIN LATERAL (
+                SELECT id, event_id, topic, key, stream, sequence
+                FROM outbox
+                WHERE event_id = events.event_id
+                OFFSET 0
+            ) AS found
+            WHERE events.stream = wanted.stream AND events.sequence > wanted.behind
+            ORDER BY events.sequence
+            LIMIT wanted.at_most
+        ) AS next
     )
 ) AS pending
-JOIN events USING (event_id)
+CROSS JOIN LATERAL (
+    SELECT payload, headers, recorded_at, topic, key
+    FROM events
+    WHERE event_id = pending.event_id
+    OFFSET 0
+) AS events
 ORDER BY pending.id
 """
 
-_HIGHEST_ID = 2**63 - 1
-
 
 @dataclass(frozen=True, slots=True)
-class Returning:
-    """Streams that were left out, and whose rows are to be fetched beside the others.
+class Wanted:
+    """The next rows of a stream that was left out, to be fetched beside the others.
 
     Attributes:
-        streams: None of them is looked for anywhere else.
-        above: All their ids above this one.
-        limit: The most rows of them to return.
+        behind: All their sequences above this one.
+        at_most: How many.
     """
 
-    streams: frozenset[str]
-    above: int
-    limit: int
+    behind: int
+    at_most: int
 
 
-NONE_RETURNING = Returning(frozenset(), 0, 0)
+# None of these streams is looked for anywhere else.
+Returning = Mapping[str, Wanted]
+NONE_RETURNING: Returning = {}
 
 
 class Request:
@@ -110,7 +126,7 @@ class Request:
             window: The ids to look at.
             left_out: Streams to leave out of it, the returning ones among them.
             limit: The most events to return.
-            returning: What to look for beside, and how many events of that to return.
+            returning: What to look for beside, and return as well.
 
         Raises:
             psycopg.Error: The session is lost.
@@ -128,10 +144,9 @@ class Request:
             "above": window.above,
             "left_out": list(left_out),
             "limit": limit,
-            # None: above the highest id there can be, nothing is walked over.
-            "behind": returning.above if returning.streams else _HIGHEST_ID,
-            "returning": list(returning.streams),
-            "returning_limit": returning.limit,
+            "returning": list(returning),
+            "behind": [wanted.behind for wanted in returning.values()],
+            "at_most": [wanted.at_most for wanted in returning.values()],
         }
         # The server begins at once; what ends the transaction goes out when the result is wanted.
         self._fetch.execute(_FETCH, asked)

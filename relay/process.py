@@ -44,7 +44,6 @@ class RelayProcess:
         self._client_log = client_log
         self._log = structlog.get_logger()
         self._wakeup = WakeUp(settings.database_url, shutdown)
-        self._topics = Topics(settings, client_log)
         self._watchers: dict[str, threading.Thread] = {
             "database": DatabaseWatcher(settings, shutdown, status, metrics),
             "broker": BrokerWatcher(settings, shutdown, status, client_log),
@@ -98,7 +97,7 @@ class RelayProcess:
             Term(
                 session,
                 self._settings,
-                topics=self._topics,
+                topics=Topics(self._settings, self._client_log),
                 wakeup=self._wakeup,
                 shutdown=self._shutdown,
                 status=self._status,

@@ -208,6 +208,7 @@ class Term:
             self._intake.look_around()
             if not self._topics.can_be_sent_to(topic):
                 missing.add(topic)
+        self._topics.disconnect()
         return missing
 
     def _keep_waiting(self) -> bool:

@@ -11,11 +11,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from relay.admin import Admin
 from relay.errors import BrokerTrouble
 from relay.settings import Settings
-
-# Two of these and a flush fit into the 5 s that SIGTERM leaves.
-_REQUEST_SECONDS = 1.5
 
 # What is wrong with one topic, and not with Kafka: it is not there, or not for this relay. A broker
 # says that it may not be used of every topic that is not to be seen, whether it exists or not.
@@ -25,10 +23,10 @@ _OF_ONE_TOPIC = frozenset(
 
 
 class Topics:
-    """The topics that can be sent to, as far as this process has asked."""
+    """The topics that can be sent to, as far as was asked in this term."""
 
     def __init__(self, settings: Settings, log: logging.Logger) -> None:
-        self._client = AdminClient(dict(settings.client_options()), logger=log)
+        self._admin = Admin(lambda: AdminClient(dict(settings.client_options()), logger=log))
         self._settings = settings
         self._known: set[str] = set()
         self._refused: set[str] = set()
@@ -55,6 +53,10 @@ class Topics:
         """Ask again next time: something about a topic may have changed."""
         self._known.clear()
 
+    def disconnect(self) -> None:
+        """Keep no client until something is asked again: nobody would read what it logs."""
+        self._admin.disconnect()
+
     def note_refused(self, trouble: BrokerTrouble) -> None:
         """Believe once that nothing can be sent to the topic of ``trouble``.
 
@@ -67,17 +69,16 @@ class Topics:
 
     def _found_or_created(self, name: str) -> bool:
         try:
-            found = self._client.list_topics(name, timeout=_REQUEST_SECONDS).topics[name]
+            fault = self._admin.fault_of(name)
         except KafkaException as exc:
-            self._client.poll(0)
             raise _trouble(exc) from exc
-        if found.error is None:
+        if fault is None:
             return True
-        code = found.error.name()
+        code = fault.name()
         if name not in self._settings.topics and code in _OF_ONE_TOPIC:
             return False
         if code != "UNKNOWN_TOPIC_OR_PART":
-            raise BrokerTrouble(code, f"topic {name}: {found.error.str()}")
+            raise BrokerTrouble(code, f"topic {name}: {fault.str()}")
         if not self._settings.kafka_create_topics:
             raise BrokerTrouble(code, f"topic {name} is missing and KAFKA_CREATE_TOPICS is not set")
         self._create(name)
@@ -89,9 +90,8 @@ class Topics:
             num_partitions=self._settings.kafka_topic_partitions,
             replication_factor=self._settings.kafka_topic_replication_factor,
         )
-        pending = self._client.create_topics([topic], request_timeout=_REQUEST_SECONDS)
         try:
-            pending[name].result(timeout=_REQUEST_SECONDS + 0.5)
+            self._admin.create(topic)
         except KafkaException as exc:
             # Another relay, or an operator, was faster.
             if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:

@@ -13,6 +13,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from relay.admin import Admin
 from relay.errors import describe
 from relay.health import Status
 from relay.leadership import open_session
@@ -21,8 +22,6 @@ from relay.settings import Settings
 from relay.shutdown import Shutdown
 
 _INTERVAL_SECONDS = 2.0
-# Must leave room for the rest of the shutdown.
-_BROKER_SECONDS = 1.5
 
 # Asked every time, and costs nothing: whether the database answers is no question of the backlog.
 _ASK = "SELECT 1"
@@ -127,7 +126,7 @@ class BrokerWatcher(threading.Thread):
         self._status = status
         self._connection_errors: list[KafkaError] = []
         options = {**settings.client_options(), "error_cb": self._note}
-        self._client = AdminClient(options, logger=log)  # type: ignore[arg-type]  # the stub knows no callbacks
+        self._admin = Admin(lambda: AdminClient(options, logger=log))  # type: ignore[arg-type]  # the stub knows no callbacks
 
     def run(self) -> None:
         while not self._shutdown.requested:
@@ -138,13 +137,11 @@ class BrokerWatcher(threading.Thread):
         """Return None, or why the broker did not answer."""
         self._connection_errors.clear()
         try:
-            self._client.list_topics(self._topic, timeout=_BROKER_SECONDS)
+            self._admin.fault_of(self._topic)
         except KafkaException as exc:
             # The error of the request is only "timed out"; that of the connection tells why.
-            self._client.poll(0)
             error: KafkaError = exc.args[0]
             return _describe(next(iter(self._connection_errors), error))
-        self._client.poll(0)
         return None
 
     def _note(self, error: KafkaError) -> None:

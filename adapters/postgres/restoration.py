@@ -45,10 +45,11 @@ _RAISE_IMAGES = "UPDATE images SET sequence = sequence + %(by)s"
 _RAISE_CONTAINERS = "UPDATE containers SET sequence = sequence + %(by)s"
 
 # The higher of what the identity gave and what stands there: a dump may restore less of the first.
+# One that was raised, and gave nothing since, has a next value instead of a last one.
 _LAST = """
 SELECT greatest(
-    coalesce(pg_sequence_last_value(pg_get_serial_sequence({name}, 'id')::regclass), 0),
-    coalesce((SELECT max(id) FROM {table}), 0)) AS last
+    last_value - (NOT is_called)::int, coalesce((SELECT max(id) FROM {table}), 0)) AS last
+FROM {sequence}
 """
 _RESTART = "ALTER TABLE {table} ALTER COLUMN id RESTART WITH {next}"
 
@@ -130,7 +131,8 @@ def _raise_numbers(connection: psycopg.Connection[DictRow], *, force: bool) -> R
 
 
 def _last(connection: psycopg.Connection[DictRow], table: str) -> int:
-    query = sql.SQL(_LAST).format(name=sql.Literal(table), table=sql.Identifier(table))
+    sequence = sql.Identifier(f"{table}_id_seq")
+    query = sql.SQL(_LAST).format(table=sql.Identifier(table), sequence=sequence)
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM always returns a row
     return int(row["last"])

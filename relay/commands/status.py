@@ -38,10 +38,12 @@ SELECT (SELECT count(*) FROM outbox),
 
 _BLOCKED = "SELECT count(*) FROM blocked_streams"
 
-# The newest id ever, whether or not its row was pruned since: the horizon never is above it.
+# The newest id ever, whether or not its row was pruned since: the horizon never is above it. A
+# sequence that was restarted and has given nothing since has a next value only (``frontier.py``).
 _LEDGER = """
 SELECT coalesce((SELECT id FROM ledger_horizon), 0),
-       coalesce(pg_sequence_last_value(pg_get_serial_sequence('events', 'id')), 0)
+       coalesce(pg_sequence_last_value('events_id_seq'), last_value - 1)
+FROM events_id_seq
 """
 
 

@@ -116,13 +116,13 @@ class FloorMachine(RuleBasedStateMachine):
         found = self._visible(window)
         ids = found[: self.limit]
         assert len(ids) == len(set(ids)), "a row comes twice in one fetch"
-        beside = self._visible_beside(returning)[: returning.limit]
+        beside = self._visible_beside(returning)
+        assert len(beside) <= self.limit
         self.floor.note(window, ids, whole=len(ids) < self.limit)
         taken = self.backlogs.choose(self._event(id_) for id_ in sorted(ids + beside))
         assert not {event.id for event in taken} & set(self.in_flight)
         self.backlogs.take(taken)
-        if len(beside) < returning.limit:
-            self.backlogs.let_in(returning.streams)
+        self.backlogs.let_in(returning, [self._event(id_) for id_ in ids + beside])
         self.in_flight += [event.id for event in taken]
 
     @rule(number=st.integers(1, 8))
@@ -175,7 +175,8 @@ class FloorMachine(RuleBasedStateMachine):
         left_out = self.backlogs.left_out
         assert all(number <= self.most_waiting for number in taken.values())
         crowded = sum(taken[stream] for stream in left_out)
-        assert self.backlogs.spread == len(self.in_flight) - crowded + len(left_out)
+        foremost = len(taken.keys() & left_out.keys())
+        assert self.backlogs.spread == len(self.in_flight) - crowded + foremost
 
     def teardown(self) -> None:
         """Let everybody finish: all that was committed is published, and the floor has risen."""
@@ -216,11 +217,12 @@ class FloorMachine(RuleBasedStateMachine):
         return sorted(id_ for id_ in above + late if self.stream_of[id_] not in left_out)
 
     def _visible_beside(self, returning: Returning) -> list[int]:
-        return sorted(
-            id_
-            for id_ in self.outbox
-            if self.stream_of[id_] in returning.streams and id_ > returning.above
-        )
+        # Sequences are ids here.
+        beside = []
+        for stream, wanted in returning.items():
+            rows = (id_ for id_ in self.outbox if self.stream_of[id_] == stream)
+            beside += sorted(id_ for id_ in rows if id_ > wanted.behind)[: wanted.at_most]
+        return beside
 
 
 TestFloor = FloorMachine.TestCase

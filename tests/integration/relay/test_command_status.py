@@ -62,6 +62,17 @@ def test_the_newest_id_is_never_below_the_horizon_whatever_was_pruned(database: 
     assert "ledger horizon=2 newest=2\n" in ended.out
 
 
+def test_the_newest_id_is_the_last_that_a_restart_passed_over(database: str) -> None:
+    """As after a restored backup: they may have been given before, and never will be again."""
+    record(database, Row(1, 1), Row(1, 2))
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE events ALTER COLUMN id RESTART WITH 901")
+
+    ended = run_command("status", database=database)
+
+    assert "ledger horizon=2 newest=900\n" in ended.out
+
+
 @pytest.mark.broker
 def test_status_tells_who_leads(database: str, start_relay: Callable[..., RelayUnderTest]) -> None:
     relay = start_relay()

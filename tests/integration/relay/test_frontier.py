@@ -57,6 +57,26 @@ def test_of_an_empty_database_nothing_is_decided(session: psycopg.Connection) ->
     assert Follower(session).look() == (0, 0)
 
 
+def test_ids_that_a_restart_passed_over_are_decided_before_the_next_is_drawn(
+    database: str, session: psycopg.Connection
+) -> None:
+    """As an operator's command does after a restored backup: nothing may be written for days."""
+    with psycopg.connect(database) as writer:
+        record(writer, [Event("container:1", 1, "topic")])
+    session.execute("ALTER TABLE outbox ALTER COLUMN id RESTART WITH 501")
+    session.execute("ALTER TABLE events ALTER COLUMN id RESTART WITH 901")
+    follower = Follower(session)
+
+    idle = follower.look()
+    with psycopg.connect(database) as writer:
+        record(writer, [Event("container:1", 2, "topic")])
+        while_open = follower.look(3)
+
+    assert idle == (500, 900)
+    assert while_open == (500, 900)
+    assert follower.look() == highest_ids(session) == (501, 901)
+
+
 def test_what_an_open_transaction_wrote_is_undecided_until_it_is_over(
     database: str, session: psycopg.Connection
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from relay.deletion import delete_unlocked
 from relay.frontier import read_frontiers
 from tests.integration.relay.command_harness import Row, block, run_command
 from tests.integration.relay.command_harness import record as record_rows
@@ -28,8 +29,10 @@ from tests.integration.relay.harness import (
 _README = Path(__file__).parents[3] / "README.md"
 _GRANTS = re.compile(r"```sql\n(GRANT .*? TO relay;.*?)```", re.DOTALL)
 _SEQUENCES = "ON SEQUENCE"
+_LOCKING = "GRANT UPDATE (bucket) ON outbox"
 _LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 _HORIZON = "SELECT id FROM ledger_horizon"
+_LOCK = "SELECT FROM outbox WHERE id = 2 FOR UPDATE"
 
 StartRelay = Callable[..., RelayUnderTest]
 
@@ -47,15 +50,15 @@ def role(database: str) -> Iterator[str]:
             owner.execute(sql.SQL(end).format(sql.Identifier(name)))
 
 
-def grant(database: str, role: str, *, sequences: bool = True) -> None:
-    """Give the role what README says that the relay's role needs, with or without sequences."""
+def grant(database: str, role: str, *, without: str | None = None) -> None:
+    """Give the role what README says that the relay's role needs, but for one kind of grants."""
     found = _GRANTS.search(_README.read_text())
     assert found is not None
     name = psycopg.conninfo.conninfo_to_dict(role)["user"]
     statements = found[1].replace(" TO relay;", f" TO {name};").splitlines()
     with psycopg.connect(database) as owner:
         for statement in statements:
-            if sequences or _SEQUENCES not in statement:
+            if without is None or without not in statement:
                 owner.execute(statement.encode())
 
 
@@ -110,7 +113,7 @@ def test_a_role_that_may_not_read_the_sequences_is_told_which_grants_it_lacks(
     database: str, role: str, broker: Broker, topic: str, start_relay: StartRelay
 ) -> None:
     """Else floor and horizon would stand still for ever, and nobody would know why."""
-    grant(database, role, sequences=False)
+    grant(database, role, without=_SEQUENCES)
     events = streams_of(topic, streams=3, length=5)
     with psycopg.connect(database) as writer:
         record(writer, events)
@@ -131,7 +134,7 @@ def test_a_role_that_may_not_read_the_sequences_is_told_which_grants_it_lacks(
 
 
 def test_either_sequence_is_missed(database: str, role: str) -> None:
-    grant(database, role, sequences=False)
+    grant(database, role, without=_SEQUENCES)
     name = psycopg.conninfo.conninfo_to_dict(role)["user"]
     with psycopg.connect(database) as owner:
         owner.execute(f"GRANT SELECT ON SEQUENCE events_id_seq TO {name}".encode())
@@ -144,6 +147,32 @@ def test_either_sequence_is_missed(database: str, role: str) -> None:
 
     assert "outbox_id_seq" in str(refused.value)
     assert "events_id_seq" not in str(refused.value)
+
+
+def test_a_role_with_the_grants_of_the_readme_deletes_around_a_locked_row(
+    database: str, role: str
+) -> None:
+    grant(database, role)
+    record_rows(database, Row(1, 1), Row(2, 1), Row(3, 1), pending=True)
+
+    with psycopg.connect(database) as holder, psycopg.connect(role, autocommit=True) as session:
+        holder.execute(_LOCK)
+        still_there = delete_unlocked(session, [1, 2, 3])
+
+    assert still_there == {2}
+
+
+def test_a_role_that_may_not_lock_rows_is_told_which_grant_it_lacks(
+    database: str, role: str
+) -> None:
+    grant(database, role, without=_LOCKING)
+    record_rows(database, Row(1, 1), pending=True)
+
+    with (
+        psycopg.connect(role, autocommit=True) as session,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match=re.escape(_LOCKING)),
+    ):
+        delete_unlocked(session, [1])
 
 
 def _horizon(database: str) -> int:

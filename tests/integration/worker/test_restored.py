@@ -72,6 +72,17 @@ def test_a_second_backup_that_is_restored_raises_once_more(worker: Worker) -> No
     assert Auditor(worker).found() == []
 
 
+def test_raised_twice_before_anything_is_written_no_identity_goes_back(worker: Worker) -> None:
+    """Of an empty table nothing but its sequence tells what was given."""
+    worker.installation.execute("ALTER TABLE outbox ALTER COLUMN id RESTART WITH 3000001")
+
+    once = restore(worker).next_ids
+    twice = restore(worker).next_ids
+
+    assert once["outbox"] == 3_000_001 + RAISED_BY
+    assert twice == {table: next_id + RAISED_BY for table, next_id in once.items()}
+
+
 def test_sequences_that_were_raised_by_hand_are_a_difference(worker: Worker) -> None:
     container_id = worker.run_container()
     worker.installation.execute(f"UPDATE containers SET sequence = sequence + {RAISED_BY}")

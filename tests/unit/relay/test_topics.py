@@ -37,6 +37,9 @@ class Admin:
         code = self._answers[name]
         return SimpleNamespace(topics={name: SimpleNamespace(error=code and Error(code))})
 
+    def poll(self, timeout: float) -> int:
+        return 0
+
 
 def topics_of(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str | None]) -> Topics:
     monkeypatch.setattr("relay.topics.AdminClient", lambda *_, **__: Admin(answers))
