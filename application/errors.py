@@ -85,7 +85,7 @@ class DatabaseUnavailable(ApplicationError):
 
 
 class AttemptUnrecorded(DatabaseUnavailable):
-    """A build's attempt was begun, and it is over, and nothing of its end could be recorded."""
+    """A build's attempt was begun, and it is over, and its end could not be recorded."""
 
 
 class UnreadableRow(ApplicationError):

@@ -26,6 +26,8 @@ FIRST_SECONDS = 0.5
 CEILING_SECONDS = 30.0
 # Nobody answered: asking again costs little, and the engine is usually back within seconds.
 UNREACHABLE_SECONDS = 2.0
+# What a build may have taken down: others' builds, of some minutes, are to end between its attempts.
+BREAK_OFF_CEILING_SECONDS = 300.0
 # Disk space and address pools come back when something is removed, which takes a while.
 EXHAUSTED_FIRST_SECONDS = 5.0
 
@@ -91,6 +93,16 @@ def settlement_after(error: EngineError, attempts: int) -> Settlement:
         return Settlement.again(_jittered(UNREACHABLE_SECONDS))
     first = EXHAUSTED_FIRST_SECONDS if isinstance(error, EngineExhausted) else FIRST_SECONDS
     return Settlement.retry(_jittered(min(first * 2 ** min(attempts, 10), CEILING_SECONDS)))
+
+
+def settlement_after_break_off(broken_off: int) -> Settlement:
+    """Return how a claim ends under whose build the engine or the database went away.
+
+    Args:
+        broken_off: how often that has happened to it, this time included.
+    """
+    seconds = UNREACHABLE_SECONDS * 2 ** (broken_off - 1)
+    return Settlement.again(_jittered(min(seconds, BREAK_OFF_CEILING_SECONDS)))
 
 
 def _jittered(seconds: float) -> float:

@@ -1,11 +1,12 @@
 """Run a build: one attempt under a lease, its log live on the volume, its outcome recorded once.
 
 A worker that ends on purpose hands the attempt back; one that dies leaves a lease that runs out,
-and the next worker begins the next attempt. One under which the engine goes away is uncounted too,
-but not for ever: a step may be what takes the engine, and with it all that runs there, down each
-time. The public tag is set after the outcome is recorded,
-under the same lease (`application.publish_tag`), so a late result of an earlier attempt can never
-move it.
+and the next worker begins the next attempt. One under which the engine or the database goes away is
+uncounted too, but not for ever: a step may be what takes them down each time, and with them all
+that others have there. So the pause after it grows, in which others' builds come to their end.
+
+The public tag is set after the outcome is recorded, under the same lease
+(`application.publish_tag`), so a late result of an earlier attempt can never move it.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from application.leases import BuildQuota, Lease, Settlement
 from application.order_build import OrderBuild
 from application.ports import Clock, ContainerEngine, ContextStore, DiskSpace
 from application.publish_tag import PublishTag
-from application.retries import NO_ATTEMPT, settlement_after
+from application.retries import NO_ATTEMPT, settlement_after, settlement_after_break_off
 from application.unit_of_work import TransactionRunner, UnitOfWork
 from domain.build import Build, BuildStatus
 from domain.image import Image
 
 # A build that took three workers down with it is not tried on a fourth.
 MAX_ATTEMPTS = 3
-# Nor is one that the engine went away under so often: by chance that happens a few times at most.
+# Nor is one under which engine or database went away so often: by chance that happens a few times.
 MAX_BROKEN_OFF = 10
 
 # Disk space comes back when somebody removes something, a volume when somebody mounts it.
@@ -107,13 +108,13 @@ class RunBuild:
             raise AttemptUnrecorded(str(exc)) from exc
 
     def hand_back(self, lease: Lease) -> None:
-        """Give up a lease under which an attempt was begun, as if it had not been.
+        """Give up a lease under which an attempt was begun whose end is unrecorded.
 
         Raises:
             LeaseLost: another worker took over, or the end of the attempt was recorded after all.
             DatabaseUnavailable: it is due still.
         """
-        self._transactions.run(lambda uow: self._interrupted(uow, lease))
+        self._transactions.run(lambda uow: self._break_off(uow, lease))
 
     def _carry_out(self, lease: Lease, attempt: _Attempt, engine_id: str) -> None:
         try:
@@ -122,11 +123,13 @@ class RunBuild:
             with self._on_engine.weighing(lease, engine_id):
                 self._publish_tag.act(lease, attempt.image, attempt.build)
         except BuildInterrupted:
-            self.hand_back(lease)
+            self._transactions.run(lambda uow: self._interrupted(uow, lease))
         except VolumeUnavailable as exc:
             waits_for = exc
             self._note_setback(lease, waits_for)
             self._transactions.run(lambda uow: self._postpone(uow, lease, waits_for))
+        except EngineWentAway:
+            self._transactions.run(lambda uow: self._break_off(uow, lease))
         except EngineRefused as exc:
             reason = str(exc)
             self._transactions.run(lambda uow: self._fail(uow, lease, reason))
@@ -192,31 +195,42 @@ class RunBuild:
 
     def _interrupted(self, uow: UnitOfWork, lease: Lease) -> None:
         image, build = self._lock(uow, lease)
-        if build.status is BuildStatus.RUNNING and build.cancel_requested:
-            self._cancel(image, build)
-            self._finish(uow, lease, image, build)
+        if self._is_cancelled(uow, lease, image, build):
             return
         if build.status is BuildStatus.RUNNING:
             build.hand_back()
             uow.builds.save(build)
         uow.leases.settle(lease, Settlement.again())
 
+    def _break_off(self, uow: UnitOfWork, lease: Lease) -> None:
+        image, build = self._lock(uow, lease)
+        if self._is_cancelled(uow, lease, image, build):
+            return
+        if build.status is not BuildStatus.RUNNING:
+            uow.leases.settle(lease, Settlement.again())
+            return
+        build.break_off()
+        if build.broken_off >= MAX_BROKEN_OFF:
+            times = f"each of {MAX_BROKEN_OFF} attempts"
+            self._record_failure(
+                image, build, f"given up: the engine or the database went away in {times}"
+            )
+            self._finish(uow, lease, image, build)
+            return
+        uow.builds.save(build)
+        uow.leases.settle(lease, settlement_after_break_off(build.broken_off))
+
     def _postpone(
         self, uow: UnitOfWork, lease: Lease, error: EngineError | VolumeUnavailable
     ) -> None:
         image, build = self._lock(uow, lease)
-        if build.status is BuildStatus.RUNNING and build.cancel_requested:
-            # What was to be ended has ended, if not by that wish.
-            self._cancel(image, build)
-            self._finish(uow, lease, image, build)
+        if self._is_cancelled(uow, lease, image, build):
             return
         if build.status is BuildStatus.RUNNING:
-            _uncount(build, error)
-            if build.broken_off >= MAX_BROKEN_OFF:
-                reason = f"given up: the engine went away in each of {MAX_BROKEN_OFF} attempts"
-                self._record_failure(image, build, reason)
-                self._finish(uow, lease, image, build)
-                return
+            if isinstance(error, (*NO_ATTEMPT, VolumeUnavailable)):
+                build.hand_back()
+            else:
+                build.note_setback(str(error))
             uow.builds.save(build)
         if isinstance(error, VolumeUnavailable):
             if image.note_build_delayed("the build waits for the volume that its context is on"):
@@ -229,6 +243,14 @@ class RunBuild:
         now = self._clock()
         build.fail(reason, self._store.log_tail(build.log_path), now)
         image.record_build_failed(build, now)
+
+    def _is_cancelled(self, uow: UnitOfWork, lease: Lease, image: Image, build: Build) -> bool:
+        """See to a wish that came meanwhile: what was to be ended has ended, if not by that."""
+        if build.status is not BuildStatus.RUNNING or not build.cancel_requested:
+            return False
+        self._cancel(image, build)
+        self._finish(uow, lease, image, build)
+        return True
 
     def _cancel(self, image: Image, build: Build) -> None:
         now = self._clock()
@@ -244,13 +266,3 @@ class RunBuild:
         image = uow.images.lock(lease.image_id)
         uow.leases.hold(lease)
         return image, uow.builds.lock(lease.id)
-
-
-def _uncount(build: Build, error: EngineError | VolumeUnavailable) -> None:
-    """Uncount an attempt that says nothing of the build, or note what it met with."""
-    if isinstance(error, EngineWentAway):
-        build.break_off()
-    elif isinstance(error, (*NO_ATTEMPT, VolumeUnavailable)):
-        build.hand_back()
-    else:
-        build.note_setback(str(error))

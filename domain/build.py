@@ -64,7 +64,7 @@ class Build:
 
     Attributes:
         attempt: how many attempts count: all that were begun, less those that were uncounted.
-        broken_off: how many were uncounted because their engine went away under them.
+        broken_off: how many were uncounted because engine or database went away under them.
     """
 
     id: int
@@ -118,7 +118,7 @@ class Build:
         self.attempt -= 1
 
     def break_off(self) -> None:
-        """Uncount the attempt, because its engine went away under it, and count that instead."""
+        """Uncount the attempt, under which engine or database went away, and count that instead."""
         self.hand_back()
         self.broken_off += 1
 

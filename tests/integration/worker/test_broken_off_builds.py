@@ -20,7 +20,7 @@ from application.run_build import MAX_ATTEMPTS, MAX_BROKEN_OFF
 from tests.integration.worker.images import build, image_and_reason, told, uploaded
 from tests.integration.worker.worker import Worker
 
-GIVEN_UP = "given up: the engine went away in each of 10 attempts"
+GIVEN_UP = "given up: the engine or the database went away in each of 10 attempts"
 
 
 @contextmanager
@@ -30,12 +30,13 @@ def building(worker: Worker, act: Callable[[BuildOrder], str]) -> Iterator[None]
         yield
 
 
-def attempt(worker: Worker) -> None:
+def attempt(worker: Worker, *, come_due: bool = True) -> None:
     worker.builds.act(worker.claim_build(), worker.engine_id)
-    worker.come_due()
+    if come_due:
+        worker.come_due()
 
 
-def lose_engine(worker: Worker, times: int) -> None:
+def lose_engine(worker: Worker, times: int, *, come_due: bool = True) -> None:
     """Let the engine go away under so many attempts, and be back before the next one."""
 
     def go_away(_: BuildOrder) -> str:
@@ -44,7 +45,7 @@ def lose_engine(worker: Worker, times: int) -> None:
 
     with building(worker, go_away):
         for _ in range(times):
-            attempt(worker)
+            attempt(worker, come_due=come_due)
             worker.docker.reachable = True
 
 
@@ -112,6 +113,24 @@ def test_a_build_that_takes_its_engine_down_each_time_is_given_up(worker: Worker
     assert image_and_reason(worker, image_id) == ("build_failed", GIVEN_UP)
     assert told(worker, image_id) == ["build_started", "build_failed"]
     assert worker.work() == 0
+
+
+def test_the_pause_grows_in_which_others_builds_come_to_their_end(worker: Worker) -> None:
+    uploaded(worker)
+    pauses = []
+
+    for _ in range(MAX_BROKEN_OFF - 1):
+        lose_engine(worker, 1, come_due=False)
+        (row,) = worker.installation.rows(
+            "SELECT extract(epoch FROM next_attempt_at - now()) AS pause FROM builds"
+        )
+        pauses.append(float(row["pause"]))
+        worker.come_due()
+
+    # Twice as long each time, give or take half of it.
+    assert 0 < pauses[0] < 3
+    assert pauses[-1] > 140
+    assert all(seconds < 450 for seconds in pauses)
 
 
 def test_a_rebuild_begins_with_a_fresh_count(worker: Worker) -> None:

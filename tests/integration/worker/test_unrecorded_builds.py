@@ -10,6 +10,7 @@ from application.errors import (
     LeaseLost,
 )
 from application.leases import Lease
+from application.run_build import MAX_BROKEN_OFF
 from tests.integration.worker.images import build, image, told, uploaded
 from tests.integration.worker.worker import Worker
 
@@ -45,6 +46,7 @@ def test_an_attempt_whose_end_is_not_recorded_is_uncounted_by_its_hand_back(
 
     worker.builds.hand_back(lease)
     handed_back = build(worker, image_id)
+    worker.come_due()
     worker.work()
 
     assert (counted, handed_back) == (("running", 1), ("running", 0))
@@ -80,6 +82,21 @@ def test_a_build_that_has_succeeded_gets_its_tag_after_its_hand_back(worker: Wor
     assert build(worker, image_id) == ("succeeded", 1)
     assert row == {"public_tag_set": True, "lease_until": None}
     assert told(worker, image_id) == ["build_started", "ready"]
+
+
+def test_a_build_that_takes_the_database_down_each_time_is_given_up(worker: Worker) -> None:
+    """A step that fills the disk does so, if both are on one."""
+    image_id = uploaded(worker)
+
+    for _ in range(MAX_BROKEN_OFF):
+        lease = worker.claim_build()
+        unrecorded(worker, lease, "build")
+        worker.builds.hand_back(lease)
+        worker.come_due()
+
+    assert build(worker, image_id) == ("failed", 0)
+    assert told(worker, image_id) == ["build_started", "build_failed"]
+    assert worker.work() == 0
 
 
 def test_an_attempt_that_was_not_begun_is_nothing_to_hand_back(
