@@ -26,7 +26,7 @@ FIRST_SECONDS = 0.5
 CEILING_SECONDS = 30.0
 # Nobody answered: asking again costs little, and the engine is usually back within seconds.
 UNREACHABLE_SECONDS = 2.0
-# What a build may have taken down: others' builds, of some minutes, are to end between its attempts.
+# What a build may have taken down: between its attempts others' builds, of minutes, are to end.
 BREAK_OFF_CEILING_SECONDS = 300.0
 # Disk space and address pools come back when something is removed, which takes a while.
 EXHAUSTED_FIRST_SECONDS = 5.0

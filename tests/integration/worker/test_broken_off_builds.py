@@ -16,7 +16,7 @@ from application.errors import (
     OutcomeUnknown,
     VolumeUnavailable,
 )
-from application.run_build import MAX_ATTEMPTS, MAX_BROKEN_OFF
+from application.record_build import MAX_ATTEMPTS, MAX_BROKEN_OFF
 from tests.integration.worker.images import build, image_and_reason, told, uploaded
 from tests.integration.worker.worker import Worker
 

@@ -14,7 +14,7 @@ from application.errors import (
     EngineUnreachable,
     LeaseLost,
 )
-from application.run_build import MAX_ATTEMPTS
+from application.record_build import MAX_ATTEMPTS
 from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.worker.images import build, image, public_tag, told, uploaded
 from tests.integration.worker.worker import Worker

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from application.errors import EngineExhausted
-from application.run_build import MAX_ATTEMPTS
+from application.record_build import MAX_ATTEMPTS
 from tests.integration.worker.images import build, image, told, uploaded
 from tests.integration.worker.worker import Worker
 

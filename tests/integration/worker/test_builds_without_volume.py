@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.volume.context_store import VolumeContextStore
-from application.run_build import MAX_ATTEMPTS
+from application.record_build import MAX_ATTEMPTS
 from tests.integration.worker.images import build, image, image_and_reason, told, uploaded
 from tests.integration.worker.worker import Worker
 

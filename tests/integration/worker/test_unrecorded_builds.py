@@ -10,7 +10,7 @@ from application.errors import (
     LeaseLost,
 )
 from application.leases import Lease
-from application.run_build import MAX_BROKEN_OFF
+from application.record_build import MAX_BROKEN_OFF
 from tests.integration.worker.images import build, image, told, uploaded
 from tests.integration.worker.worker import Worker
 
