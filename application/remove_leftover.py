@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from application.docker_names import DockerName, DockerTag, UntaggedImage
+from application.errors import DatabaseUnavailable
 from application.leftovers import BuildLogFile, ImageFolder, Recorded, StoredFile
 from application.ports import ContainerEngine
 from application.sweep_ports import StoredFiles, SweepRegister
@@ -69,10 +70,18 @@ class RemoveLeftover:
         return True
 
     def _remove_folder(self, folder: ImageFolder) -> bool:
-        with self._register.folder_locked(folder.image_id) as recorded:
-            if recorded is None or folder.is_needed(recorded):
-                return False
-            aside = self._files.set_aside(folder)
+        aside = None
+        try:
+            with self._register.folder_locked(folder.image_id) as recorded:
+                if recorded is None or folder.is_needed(recorded):
+                    return False
+                aside = self._files.set_aside(folder)
+        except DatabaseUnavailable:
+            # The lock may have ended with the session before the folder was taken: whoever was
+            # stopped for long finds that out only now, and its upload may be recorded since.
+            if aside is not None:
+                self._files.put_back(aside, folder)
+            raise
         if aside is not None:
             self._files.remove(aside)
         return True

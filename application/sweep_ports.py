@@ -43,6 +43,13 @@ class StoredFiles(Protocol):
             What is to be removed now; cut short it is for the next sweep.
         """
 
+    def put_back(self, aside: Upload, folder: ImageFolder) -> None:
+        """Undo that a folder was set aside.
+
+        Raises:
+            OSError: it is still where it was set aside to, if it is anywhere.
+        """
+
     def remove(self, file: Upload | BuildLogFile) -> None:
         """Remove one; gone already is no error.
 

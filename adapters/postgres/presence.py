@@ -171,10 +171,16 @@ class PostgresPresence:
             # Missed by others, who have ended its leases: what it did meanwhile is fenced.
             session.execute(_JOIN, self._parameters)
             return {}
-        dead = self._dead(session)
+        self._look(session)
         if not row["may_judge"]:
             return {}
-        ended = {worker_id: self._end_leases_of(session, worker_id) for worker_id in dead}
+        ended = {}
+        for worker_id, (_, died) in self._verdicts.items():
+            if died:
+                ended[worker_id] = self._end_leases_of(session, worker_id)
+            elif self._is_free(session, worker_id):
+                # Once its leases have run out and been taken up, it leaves nothing but its row.
+                session.execute(_LEAVE, {"id": worker_id})
         ended = {worker_id: leases for worker_id, leases in ended.items() if leases}
         if ended:
             self._signal({Channel.WORK})
@@ -190,8 +196,8 @@ class PostgresPresence:
         self._has_joined = True
         return self._session
 
-    def _dead(self, session: Connection[DictRow]) -> list[UUID]:
-        """Look at those who are silent; return the ones that have died."""
+    def _look(self, session: Connection[DictRow]) -> None:
+        """Look at those who are silent, and judge whom that is new of."""
         verdicts: dict[UUID, tuple[datetime, bool]] = {}
         for row in session.execute(_SILENT, self._parameters).fetchall():
             worker_id, since = row["worker_id"], row["seen_at"]
@@ -200,7 +206,6 @@ class PostgresPresence:
                 known = since, row["lock_tells"] and self._is_free(session, worker_id)
             verdicts[worker_id] = known
         self._verdicts = verdicts
-        return [worker_id for worker_id, (_, died) in verdicts.items() if died]
 
     def _is_free(self, session: Connection[DictRow], worker_id: UUID) -> bool:
         row = session.execute(_TRY_LOCK_OF, {**self._parameters, "id": worker_id}).fetchone()

@@ -70,6 +70,11 @@ class VolumeStoredFiles:
             (self._base / folder.user_id).rmdir()
         return aside
 
+    def put_back(self, aside: Upload, folder: ImageFolder) -> None:
+        (self._base / folder.user_id).mkdir(exist_ok=True)
+        with self._home(folder) as (home, name), self._home(aside) as (incoming, old_name):
+            os.rename(old_name, name, src_dir_fd=incoming, dst_dir_fd=home)
+
     def remove(self, file: Upload | BuildLogFile) -> None:
         with suppress(FileNotFoundError), self._home(file) as (home, name):
             if stat.S_ISDIR(os.stat(name, dir_fd=home, follow_symlinks=False).st_mode):

@@ -85,6 +85,10 @@ def let_join(installation: Installation, seconds: float = 2 * MISSED_AFTER_SECON
     installation.execute(f"UPDATE workers SET joined_at = joined_at - interval '{seconds} s'")
 
 
+def workers(installation: Installation) -> set[UUID]:
+    return {row["worker_id"] for row in installation.rows("SELECT worker_id FROM workers")}
+
+
 def leased(installation: Installation) -> list[tuple[str, int]]:
     rows = installation.rows(
         "SELECT 'container' AS kind, id FROM containers WHERE lease_until IS NOT NULL"
@@ -209,6 +213,8 @@ def test_whoever_comes_too_late_does_not_know_what_became_of_a_worker(
 
     assert newcomer.beat() == {}
     installation.settle(lease, Settlement.done())
+    newcomer.beat()
+    assert workers(installation) == {newcomer.id}
 
 
 def test_a_worker_that_is_cut_off_keeps_what_it_has_in_hand_when_the_server_misses_it(
@@ -312,7 +318,7 @@ def test_a_worker_that_was_missed_by_mistake_is_back_with_its_next_beat(
     let_pass(installation)
 
     assert other.beat() == {}
-    assert {row["worker_id"] for row in installation.rows("SELECT worker_id FROM workers")} == {
+    assert workers(installation) == {
         back.id,
         other.id,
     }

@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from adapters.volume.stored_files import VolumeStoredFiles
-from application.errors import VolumeUnavailable
+from application.errors import DatabaseUnavailable, VolumeUnavailable
 from application.leftovers import ImageFolder, Upload
 from application.sweep_report import SweepReport
 from application.unit_of_work import TransactionRunner, UnitOfWork
@@ -21,6 +21,9 @@ _WAITING = """
 SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
 WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted
 """
+
+_HOLDERS = _WAITING.replace("NOT granted", "granted")
+_END_HOLDERS = _HOLDERS.replace("SELECT FROM", "SELECT pg_terminate_backend(pid) FROM")
 
 
 class Stopped:
@@ -117,3 +120,31 @@ def test_an_upload_that_comes_while_its_folder_is_taken_waits_and_is_refused(
 
     assert worker.installation.rows("SELECT * FROM images") == []
     assert contexts(sweeper) == set()
+
+
+def test_a_sweep_that_lost_its_lock_before_it_took_a_folder_puts_it_back(
+    worker: Worker, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in between, for longer than a transaction may be silent."""
+    set_aside = VolumeStoredFiles.set_aside
+    with ThreadPoolExecutor(1) as pool:
+
+        def too_late(files: VolumeStoredFiles, folder: ImageFolder) -> Upload | None:
+            worker.installation.rows(_END_HOLDERS)
+            wait_until(lambda: not worker.installation.rows(_HOLDERS))
+            going_on.set_result(None)
+            upload.result(TIMEOUT)
+            return set_aside(files, folder)
+
+        going_on: Future[None] = Future()
+        stopped = Stopped(
+            worker.installation.transactions, lambda: going_on.result(TIMEOUT), within=False
+        )
+        monkeypatch.setattr(VolumeStoredFiles, "set_aside", too_late)
+        upload = pool.submit(worker.installation.upload, transactions=stopped)
+        wait_until(lambda: bool(contexts(sweeper)))
+        with pytest.raises(DatabaseUnavailable):
+            sweeper.run()
+
+    assert contexts(sweeper) == {f"user-1/{upload.result()}/context"}
+    assert sweeper.run().removed == []

@@ -144,6 +144,19 @@ def test_an_image_goes_with_its_users_folder_once_that_is_empty(
     assert files.found() == []
 
 
+def test_what_was_set_aside_is_put_back_into_a_folder_that_is_gone(
+    base: Path, files: VolumeStoredFiles
+) -> None:
+    make(base, "ada/7/context/file")
+    aside = files.set_aside(FOLDER)
+    assert aside is not None
+
+    files.put_back(aside, FOLDER)
+
+    assert (base / "ada/7/context/file").exists()
+    assert list((base / ".incoming").iterdir()) == []
+
+
 def test_an_image_that_is_gone_has_no_state_and_is_not_set_aside(files: VolumeStoredFiles) -> None:
     assert files.state(FOLDER) is None
     assert files.set_aside(FOLDER) is None
