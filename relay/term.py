@@ -96,7 +96,7 @@ class Term:
         publisher = self._new_publisher(ONE_BY_ONE if one_by_one else {})
         self._stall.start_over()
         try:
-            self._intake.look_around()
+            self._look_around()
             self._intake.start_over(self._suspects.streams)
             while not self._is_over(publisher, one_by_one=one_by_one):
                 self._round(publisher)
@@ -130,7 +130,7 @@ class Term:
         # Before the fetch: a notification during it announces rows the fetch may have missed.
         self._wakeup.clear()
         trouble = self._suspects.go_on()
-        self._intake.look_around()
+        self._look_around()
         # The database may have taken its time: what was reported meanwhile was not late.
         publisher.poll()
         acknowledged = self._acknowledged(publisher)
@@ -205,15 +205,18 @@ class Term:
             if self._shutdown.requested:
                 # Sent or not: what is not acknowledged before the end is still pending.
                 break
-            self._intake.look_around()
+            self._look_around()
             if not self._topics.can_be_sent_to(topic):
                 missing.add(topic)
-        self._topics.disconnect()
         return missing
+
+    def _look_around(self) -> None:
+        self._intake.look_around()
+        self._topics.look_after()
 
     def _keep_waiting(self) -> bool:
         """Show that this leader lives; say no when the process has to end."""
-        self._intake.look_around()
+        self._look_around()
         return self._shutdown.allows(self._settings.relay_flush_seconds)
 
     def _pause(self, trouble: BrokerTrouble) -> None:
@@ -224,5 +227,5 @@ class Term:
         left = self._backoff.next()
         self._log.warning("publishing paused", error=str(trouble), seconds=round(left, 2))
         while left > 0 and not self._shutdown.wait(min(left, 1.0)):
-            self._intake.look_around()
+            self._look_around()
             left -= 1.0

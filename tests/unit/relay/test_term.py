@@ -1,0 +1,84 @@
+"""A leader goes on whatever one topic, one broker or one client does."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import psycopg
+import pytest
+
+from relay.health import Role, Status
+from relay.metrics import Metrics
+from relay.pending_event import PendingEvent
+from relay.settings import Settings
+from relay.term import Term
+from relay.topics import Topics
+from tests.unit.relay.events import pending_event
+from tests.unit.relay.fake_broker import Answer
+from tests.unit.relay.term_parts import FakeIntake, FakeKafka, FakeShutdown, FakeWakeUp
+from tests.unit.relay.test_admin import Client
+
+_SETTINGS = Settings(
+    database_url="unused", kafka_bootstrap_servers="unused:9092", kafka_topic="ours"
+)
+_LOG = logging.getLogger("a client under test")
+
+
+class SlowClient(Client):
+    """Has connected when the second question is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(deaf=True)
+
+    def poll(self, timeout: float = -1) -> int:
+        # Each question ends with it.
+        self.deaf = False
+        return 0
+
+
+class Work:
+    """One term and what it works with."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, pending: Sequence[PendingEvent], answer: Answer
+    ) -> None:
+        self.shutdown = FakeShutdown()
+        self.intake = FakeIntake(pending)
+        self.kafka = FakeKafka(answer, self.shutdown)
+        monkeypatch.setattr("relay.term.Intake", lambda *_: self.intake)
+        monkeypatch.setattr("relay.publisher.KafkaClient", self.kafka.client)
+        monkeypatch.setattr("relay.publisher._AFTER_ERROR_SECONDS", 0.0)
+        self._term = Term(
+            cast(psycopg.Connection, None),
+            _SETTINGS,
+            topics=Topics(_SETTINGS, _LOG),
+            wakeup=FakeWakeUp(self.shutdown),
+            shutdown=self.shutdown,
+            status=Status(Role.LEADER),
+            metrics=Metrics(),
+            client_log=_LOG,
+        )
+
+    def serve(self) -> None:
+        self._term.serve()
+
+
+Begin = Callable[..., Work]
+
+
+@pytest.fixture
+def begin(monkeypatch: pytest.MonkeyPatch) -> Begin:
+    """Return what makes a term, of the events pending and how Kafka answers them."""
+    monkeypatch.setattr("relay.topics.AdminClient", lambda *_, **__: Client(deaf=False))
+    return lambda *args: Work(monkeypatch, *args)
+
+
+def test_events_of_a_former_topic_go_though_no_client_is_answered_at_once(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.topics.AdminClient", lambda *_, **__: SlowClient())
+    work = begin([pending_event(1)], lambda _id: "")
+
+    work.serve()
+
+    assert work.intake.published == [1]
