@@ -91,6 +91,24 @@ def test_a_new_one_is_tried_at_once_though_many_are_silent(
     assert verdicts == {21: [Outcome.GUILTY]}
 
 
+def test_one_that_was_silent_once_does_not_wait_for_those_that_were_silent_for_long(
+    trials: Trials, broker: FakeBroker, clock: Clock
+) -> None:
+    """Electing the leader of a partition takes some seconds; a broker may hang for hours."""
+    broker.answer = lambda _id: None
+    trials.add([pending_event(id_) for id_ in range(1, 61)])
+    _looked(trials, 3_600, clock)
+
+    trials.add([pending_event(100)])
+    at_first = _looked(trials, 10, clock)
+    broker.answer = lambda id_: TOO_LARGE if id_ == 100 else None
+    verdicts = _looked(trials, 5, clock)
+
+    assert at_first[100] == [Outcome.SILENT]
+    assert verdicts[100] == [Outcome.GUILTY]
+    assert broker.most_open <= 4
+
+
 def test_one_that_is_silent_has_twice_the_patience_the_next_time_within_bounds(
     trials: Trials, broker: FakeBroker, clock: Clock
 ) -> None:
