@@ -101,6 +101,17 @@ class Suspects:
         """
         self._judge_each(self._trials.settle())
 
+    def interrupt(self) -> None:
+        """Note what is decided already, and begin the other trials anew with the next `go_on`.
+
+        What is under way would be polled by nobody during a pause, and its logs grow without end.
+
+        Raises:
+            psycopg.Error: The session is lost.
+        """
+        self.settle()
+        self._trials.take_back()
+
     def end(self) -> None:
         """Give up the trials under way; whatever is not decided is still pending."""
         self._trials.end()

@@ -224,6 +224,7 @@ class Term:
         self._status.publishing = str(trouble)
         self._topics.forget()
         self._topics.note_refused(trouble)
+        self._suspects.interrupt()
         left = self._backoff.next()
         self._log.warning("publishing paused", error=str(trouble), seconds=round(left, 2))
         while left > 0 and not self._shutdown.wait(min(left, 1.0)):

@@ -71,15 +71,33 @@ class Trials:
 
         What was silent is told, and will be tried again; everything else told is here no more.
         """
-        verdicts = self.settle()
+        verdicts = self._decided(again=True)
         self._start()
         return verdicts
 
     def settle(self) -> list[Verdict]:
-        """Like `look`, but begin with nothing new."""
+        """Like `look`, but send nothing: neither another one, nor what failed once more."""
+        return self._decided(again=False)
+
+    def take_back(self) -> None:
+        """Give up what is under way, for a while in which nobody looks.
+
+        It waits again, behind those of its patience: who pauses often tries them in turn.
+        """
+        while self._under_way:
+            trial = self._under_way.pop(0)
+            trial.end()
+            self._wait(trial.event, trial.patience_seconds)
+
+    def end(self) -> None:
+        """Give up what is under way; all that is not decided is still pending."""
+        while self._under_way:
+            self._under_way.pop().end()
+
+    def _decided(self, *, again: bool) -> list[Verdict]:
         verdicts = []
         for trial in list(self._under_way):
-            verdict = trial.verdict()
+            verdict = trial.verdict(again=again)
             if verdict is None:
                 continue
             verdicts.append(verdict)
@@ -89,11 +107,6 @@ class Trials:
                 patience = min(2 * trial.patience_seconds, _MOST_PATIENCE_SECONDS)
                 self._wait(trial.event, patience)
         return verdicts
-
-    def end(self) -> None:
-        """Give up what is under way; all that is not decided is still pending."""
-        while self._under_way:
-            self._under_way.pop().end()
 
     def _wait(self, event: PendingEvent, patience_seconds: float) -> None:
         heappush(self._waiting, (patience_seconds, next(self._numbers), event))

@@ -10,11 +10,12 @@ import pytest
 from relay.health import Role, Status
 from relay.metrics import Metrics
 from relay.pending_event import PendingEvent
+from relay.publisher import ALONE
 from relay.settings import Settings
 from relay.term import Term
 from relay.topics import Topics
 from tests.unit.relay.events import pending_event
-from tests.unit.relay.fake_broker import Answer
+from tests.unit.relay.fake_broker import TOO_LARGE, Answer
 from tests.unit.relay.term_parts import FakeIntake, FakeKafka, FakeShutdown, FakeWakeUp
 from tests.unit.relay.test_admin import Client
 
@@ -82,3 +83,26 @@ def test_events_of_a_former_topic_go_though_no_client_is_answered_at_once(
     work.serve()
 
     assert work.intake.published == [1]
+
+
+def test_no_trial_lives_on_while_publishing_pauses(begin: Begin) -> None:
+    """Nobody would read what its client logs; an outage may last for hours."""
+    work = begin([pending_event(1), pending_event(2)], lambda _id: None)
+    kafka = work.kafka
+
+    def answer(id_: int) -> str | None:
+        alone = any(each.options.items() >= ALONE.items() for each in kafka.open)
+        if id_ == 1:
+            return None if alone else TOO_LARGE
+        # Once there is a trial, everything else is in trouble.
+        return "_TRANSPORT" if alone else None
+
+    kafka.answer = answer
+    on_pause: list[int] = []
+    work.shutdown.on_pause = lambda: on_pause.append(len(kafka.open))
+
+    work.serve()
+
+    assert any(options.items() >= ALONE.items() for options in kafka.made)
+    assert on_pause
+    assert not any(on_pause)

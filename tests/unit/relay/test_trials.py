@@ -159,6 +159,33 @@ def test_what_is_under_way_at_the_end_is_given_up_and_not_decided(
     assert (broker.sent, broker.open) == ([1, 2, 3, 4], 0)
 
 
+def test_what_is_taken_back_is_tried_again_in_turn_and_has_not_been_silent(
+    trials: Trials, broker: FakeBroker
+) -> None:
+    broker.answer = lambda _id: None
+    trials.add([pending_event(id_) for id_ in range(1, 7)])
+    trials.look()
+
+    trials.take_back()
+    open_meanwhile = broker.open
+    trials.look()
+
+    assert open_meanwhile == 0
+    assert broker.sent == [1, 2, 3, 4, 5, 6, 1, 2]
+    assert (trials.silent, len(trials.events)) == (0, 6)
+
+
+def test_settling_sends_nothing_once_more(trials: Trials, broker: FakeBroker) -> None:
+    trials.add([pending_event(1)])
+    trials.look()
+
+    settled = [trials.settle() for _ in range(3)]
+    sent = list(broker.sent)
+
+    assert (settled, sent) == ([[]] * 3, [1])
+    assert _looked(trials, 2) == {1: [Outcome.GUILTY]}
+
+
 def _looked(
     trials: Trials, times: int, clock: Clock | None = None, seconds: float = 1.0
 ) -> dict[int, list[Outcome]]:
