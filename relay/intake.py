@@ -25,6 +25,8 @@ _LOOK_BELOW_SECONDS = 30.0
 _LOOK_BELOW_SHARE = 0.05
 # How often the deletion of a row that somebody has locked is tried.
 _LOCKED_SECONDS = 1.0
+# Of a bigint.
+_LAST_ID = 2**63 - 1
 
 
 class Intake:
@@ -49,6 +51,8 @@ class Intake:
         self._locked_tried_at = 0.0
         self._request: tuple[Request, Window, Returning, Sequence[PendingEvent]] | None = None
         self.found_nothing = False
+        # Up to this id all that is pending was returned or passed over since the last start.
+        self.reached = 0
 
     def look_around(self) -> None:
         """Keep the frontiers, the horizon and the blocked streams up to date; a sign of life.
@@ -70,6 +74,7 @@ class Intake:
         self._order.forget_sent()
         self._backlogs.clear()
         self._look_below()
+        self.reached = 0
 
     def trust(self, stream: str) -> None:
         """Leave a stream alone no longer that was suspected: what is pending of it comes again."""
@@ -148,7 +153,9 @@ class Intake:
         reach(Failpoint.AFTER_FETCH)
         self._put_off_looking_below(window, time.monotonic() - request.sent_at)
         ids = [event.id for event in fetched if event.stream not in returning]
-        self._floor.note(window, ids, whole=len(ids) < self._batch_size)
+        whole = len(ids) < self._batch_size
+        self._floor.note(window, ids, whole=whole)
+        self.reached = max(self.reached, _LAST_ID if whole else ids[-1])
         unpublished = [event for event in fetched if event.id not in self._locked]
         self.found_nothing = not unpublished
         chosen = self._backlogs.choose(unpublished)

@@ -92,7 +92,7 @@ class Term:
 
     def _publish(self) -> None:
         """Publish with one producer, until a delivery fails or the process is to end."""
-        one_by_one = self._suspects.up_to > 0
+        one_by_one = bool(self._suspects.together)
         publisher = self._new_publisher(ONE_BY_ONE if one_by_one else {})
         self._stall.start_over()
         try:
@@ -119,11 +119,14 @@ class Term:
         if not one_by_one:
             return bool(publisher.failures)
         # A failure there befell no other message: all that failed together are gone through first.
-        oldest = publisher.oldest_id
-        if oldest is None:
+        together = self._suspects.together
+        if not together:
+            return True
+        if publisher.stands_still:
             # What waits behind a failure may be all that there is room for: it would wait for ever.
             return bool(publisher.failures) or self._intake.found_nothing
-        return oldest > self._suspects.up_to
+        # Behind that, some are not fetched yet; what is fetched and not held is answered, or gone.
+        return self._intake.reached >= max(together) and not publisher.holds(together)
 
     def _round(self, publisher: Publisher) -> None:
         """Send what may go while the database works, and take what it has found."""
@@ -174,6 +177,7 @@ class Term:
         acknowledged = publisher.take_acknowledged()
         if acknowledged:
             self._stall.note_acknowledged(acknowledged, publisher.take_slowest())
+            self._suspects.note_answered(acknowledged)
             self._backoff.reset()
         return acknowledged
 

@@ -99,6 +99,9 @@ class FakeIntake(Intake):
         self.published += [event.id for event in acknowledged]
         self._pending = [event for event in self._pending if event.id not in self.published]
 
+    def skip(self, id_: int) -> None:
+        self._pending = [event for event in self._pending if event.id != id_]
+
     def block(self, offence: Offence) -> None:
         self.blocked.append(offence.event.id)
         self._pending.remove(offence.event)

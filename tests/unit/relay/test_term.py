@@ -10,7 +10,7 @@ import pytest
 from relay.health import Role, Status
 from relay.metrics import Metrics
 from relay.pending_event import PendingEvent
-from relay.publisher import ALONE
+from relay.publisher import ALONE, ONE_BY_ONE
 from relay.settings import Settings
 from relay.term import Term
 from relay.topics import Topics
@@ -49,6 +49,7 @@ class Work:
         monkeypatch.setattr("relay.term.Intake", lambda *_: self.intake)
         monkeypatch.setattr("relay.publisher.KafkaClient", self.kafka.client)
         monkeypatch.setattr("relay.publisher._AFTER_ERROR_SECONDS", 0.0)
+        monkeypatch.setattr("relay.publisher._SILENT_SECONDS", 0.0)
         self._term = Term(
             cast(psycopg.Connection, None),
             _SETTINGS,
@@ -106,3 +107,38 @@ def test_no_trial_lives_on_while_publishing_pauses(begin: Begin) -> None:
     assert any(options.items() >= ALONE.items() for options in kafka.made)
     assert on_pause
     assert not any(on_pause)
+
+
+def test_what_failed_is_tried_though_an_earlier_event_is_never_answered(begin: Begin) -> None:
+    """Its broker hangs, and the others do not: they would go one by one for as long."""
+    work = begin(
+        [pending_event(100), pending_event(150)], lambda id_: TOO_LARGE if id_ == 150 else None
+    )
+
+    work.serve()
+
+    assert work.intake.blocked == [150]
+    assert [options.items() >= ONE_BY_ONE.items() for options in work.kafka.made][:3] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_what_failed_and_is_gone_is_not_waited_for(begin: Begin) -> None:
+    """An operator may have skipped it, or another term published it."""
+    work = begin(
+        [pending_event(100), pending_event(150)], lambda id_: TOO_LARGE if id_ == 150 else None
+    )
+    made = work.kafka.made
+
+    def answer(id_: int) -> str | None:
+        if len(made) == 1 and id_ == 150:
+            work.intake.skip(150)
+            return TOO_LARGE
+        return None
+
+    work.kafka.answer = answer
+    work.serve()
+
+    assert [options.items() >= ONE_BY_ONE.items() for options in made] == [False, True, False]
