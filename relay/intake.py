@@ -23,6 +23,8 @@ from relay.survey import Survey
 # takes long, because very many dead rows are in its way, it is done the more seldom.
 _LOOK_BELOW_SECONDS = 30.0
 _LOOK_BELOW_SHARE = 0.05
+# How often one looks for what streams have that are trusted again, while others are not yet.
+_TRUSTED_SECONDS = 1.0
 # How often the deletion of a row that somebody has locked is tried.
 _LOCKED_SECONDS = 1.0
 # Of a bigint.
@@ -44,6 +46,9 @@ class Intake:
         # Of each an event is to be tried alone; no operator knows of it.
         self._suspected: frozenset[str] = frozenset()
         self._look_below_at = 0.0
+        # Whether any stream is trusted whose rows were passed over, and when to look for them.
+        self._trusted = False
+        self._look_for_trusted_at = 0.0
         self._released = False
         self._backlogs = Backlogs()
         # Published rows that somebody has locked: not to be sent again, to be deleted later.
@@ -77,9 +82,12 @@ class Intake:
         self.reached = 0
 
     def trust(self, stream: str) -> None:
-        """Leave a stream alone no longer that was suspected: what is pending of it comes again."""
+        """Leave a stream alone no longer that was suspected: what is pending of it comes again.
+
+        With that of others, about a second later at most: each time the lowest rows are read anew.
+        """
         self._suspected -= {stream}
-        self._look_below_at = 0.0
+        self._trusted = True
 
     @property
     def spread(self) -> int:
@@ -107,7 +115,7 @@ class Intake:
         reach(Failpoint.BEFORE_FETCH)
         if self._locked and time.monotonic() - self._locked_tried_at >= _LOCKED_SECONDS:
             self._try_locked(self._locked)
-        if self._released or time.monotonic() >= self._look_below_at:
+        if self._released or self._is_look_due():
             self._look_below()
         self._backlogs.drop(self._set_aside)
         window = self._floor.window(self._survey.decided)
@@ -220,6 +228,12 @@ class Intake:
         for topic, number in Counter(event.topic for event in events).items():
             self._metrics.published.labels(topic).inc(number)
 
+    def _is_look_due(self) -> bool:
+        now = time.monotonic()
+        if self._trusted and (not self._suspected or now >= self._look_for_trusted_at):
+            return True
+        return now >= self._look_below_at
+
     def _look_below(self) -> None:
         """Let the next fetch look at everything; what was returned and not deleted is known."""
         self._floor.look_below()
@@ -227,9 +241,13 @@ class Intake:
         self.found_nothing = False
         self._set_aside = self._suspected | self._survey.blocked
         self._released = False
-        self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
+        self._trusted = False
+        now = time.monotonic()
+        self._look_for_trusted_at = now + _TRUSTED_SECONDS
+        self._look_below_at = now + _LOOK_BELOW_SECONDS
 
     def _put_off_looking_below(self, window: Window, took: float) -> None:
         if window.above == 0:
-            pause = max(_LOOK_BELOW_SECONDS, took / _LOOK_BELOW_SHARE)
-            self._look_below_at = time.monotonic() + pause
+            now, pause = time.monotonic(), took / _LOOK_BELOW_SHARE
+            self._look_below_at = now + max(_LOOK_BELOW_SECONDS, pause)
+            self._look_for_trusted_at = now + max(_TRUSTED_SECONDS, pause)
