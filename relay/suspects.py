@@ -42,9 +42,9 @@ class Suspects:
         return self._together
 
     @property
-    def waiting(self) -> bool:
-        """Whether there are any that are not decided."""
-        return bool(self._trials.events)
+    def look_again_seconds(self) -> float:
+        """How soon to go on at the latest; infinite where nothing is undecided."""
+        return self._trials.look_again_seconds
 
     @property
     def streams(self) -> list[str]:

@@ -38,8 +38,6 @@ _BATCHES_IN_FLIGHT = 4
 # the room of others; with what waits behind it no more than this many batches are in memory.
 _MOST_BATCHES_HELD = 10
 _SLICE_SECONDS = 0.2
-# How often trials are looked at while there is nothing else to do.
-_TRIAL_SECONDS = 0.05
 # How long the backlog of a few streams is sent on before the database is asked for others.
 _HURRY_SECONDS = 0.05
 
@@ -169,8 +167,8 @@ class Term:
             if publisher.under_way:
                 publisher.hurry(_HURRY_SECONDS)
             elif self._is_drained(publisher):
-                waiting = self._suspects.waiting
-                self._wakeup.wait(_TRIAL_SECONDS if waiting else self._settings.relay_poll_seconds)
+                trials = self._suspects.look_again_seconds
+                self._wakeup.wait(min(trials, self._settings.relay_poll_seconds))
 
     def _acknowledged(self, publisher: Publisher) -> list[PendingEvent]:
         """Return what was acknowledged since the last call, for the caller to delete."""

@@ -7,6 +7,7 @@ be an election. One place is never held for longer than these need: however many
 however long, the suspects of other partitions are decided meanwhile.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
@@ -20,6 +21,8 @@ _AT_ONCE = 4
 _PATIENCE_SECONDS = 5.0
 # Who has more than this, because it was silent twice, leaves one place to those that have less.
 _SHORT_PATIENCE_SECONDS = 2 * _PATIENCE_SECONDS
+# How often a trial is looked at until its patience ends.
+_LOOKS = 100
 _LONG_AT_ONCE = _AT_ONCE - 1
 # As long as a message in flight is waited for at most (`stall.py`).
 _MOST_PATIENCE_SECONDS = 240.0
@@ -55,6 +58,16 @@ class Trials:
         patience = [trial.patience_seconds for trial in self._under_way]
         patience += [seconds for seconds, _, _ in self._waiting]
         return sum(seconds > _PATIENCE_SECONDS for seconds in patience)
+
+    @property
+    def look_again_seconds(self) -> float:
+        """How soon to look again, at the latest; infinite where there is nothing to look at.
+
+        A hundredth of the least patience: who was silent for minutes is not looked at all the time.
+        """
+        patience = [trial.patience_seconds for trial in self._under_way]
+        patience += [seconds for seconds, _, _ in self._waiting[:1]]
+        return min(patience, default=math.inf) / _LOOKS
 
     def add(self, events: Iterable[PendingEvent]) -> None:
         """Let events be tried.

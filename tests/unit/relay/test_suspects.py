@@ -62,7 +62,7 @@ def test_one_that_is_guilty_blocks_its_stream_and_one_that_is_acknowledged_frees
     assert before == ["stream-1", "stream-2"]
     assert troubles == [None] * 3
     assert (intake.blocked, intake.deleted) == ([(1, TOO_LARGE)], [2])
-    assert (intake.trusted, suspects.streams, suspects.waiting) == (["stream-2"], [], False)
+    assert (intake.trusted, suspects.streams) == (["stream-2"], [])
 
 
 def test_trouble_that_a_trial_meets_is_told_with_its_event_which_is_trusted_then(
@@ -76,7 +76,7 @@ def test_trouble_that_a_trial_meets_is_told_with_its_event_which_is_trusted_then
 
     assert troubles == [None, Failure(_REFUSED, "refused", pending_event(1)), None]
     assert (intake.trusted, intake.blocked) == (["stream-1"], [(2, TOO_LARGE)])
-    assert not suspects.waiting
+    assert suspects.streams == []
 
 
 def test_what_failed_one_by_one_is_tried_though_there_is_trouble(suspects: Suspects) -> None:
@@ -90,7 +90,7 @@ def test_what_failed_one_by_one_is_tried_though_there_is_trouble(suspects: Suspe
 def test_what_failed_with_a_batch_is_sent_one_by_one_first(suspects: Suspects) -> None:
     suspects.judge(_breakdown(1, 7), one_by_one=False)
 
-    assert (suspects.together, suspects.waiting) == (frozenset({1, 7}), False)
+    assert (suspects.together, suspects.streams) == (frozenset({1, 7}), [])
 
 
 def test_of_what_failed_together_each_is_gone_through_that_was_answered_by_itself(

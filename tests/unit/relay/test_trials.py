@@ -159,6 +159,25 @@ def test_what_is_under_way_at_the_end_is_given_up_and_not_decided(
     assert (broker.sent, broker.open) == ([1, 2, 3, 4], 0)
 
 
+def test_who_was_silent_for_long_is_looked_at_less_often(
+    trials: Trials, broker: FakeBroker, clock: Clock
+) -> None:
+    broker.answer = lambda _id: None
+    nothing = trials.look_again_seconds
+    trials.add([pending_event(1)])
+    pauses = [trials.look_again_seconds]
+    _looked(trials, 600, clock)
+
+    pauses.append(trials.look_again_seconds)
+    trials.add([pending_event(2)])
+    pauses.append(trials.look_again_seconds)
+    trials.look()
+    pauses.append(trials.look_again_seconds)
+
+    assert nothing == float("inf")
+    assert pauses == [0.05, 2.4, 0.05, 0.05]
+
+
 def test_what_is_taken_back_is_tried_again_in_turn_and_has_not_been_silent(
     trials: Trials, broker: FakeBroker
 ) -> None:
