@@ -3,7 +3,9 @@
 A client may never find back to a broker that answers everybody else (`stall.py` tells of one that
 sends), and what it failed to do is no different from what a broker that is away makes it fail to
 do. So after a while of failures another one is made, which costs a millisecond. It is made only
-when something is asked, and polled each time: what it logs waits in a queue without bounds.
+when something is asked, and polled as long as it is kept: what it logs waits in a queue without
+bounds. Where connecting takes longer than a question may, only a client that outlives its first
+question is ever answered. So it is kept for a while after each, whatever came of it.
 """
 
 import time
@@ -19,6 +21,8 @@ from confluent_kafka.cimpl import NewTopic
 _REQUEST_SECONDS = 1.5
 # The client needs a second or two to connect, on a slow line some more.
 _PATIENCE_SECONDS = 30.0
+# Longer than any pause of the leader: it asks again after one.
+_IDLE_SECONDS = 30.0
 
 
 class Admin:
@@ -36,6 +40,7 @@ class Admin:
         self._make = make
         self._clock = clock
         self._client: AdminClient | None = None
+        self._asked_at = 0.0
         self._failing_since: float | None = None
         self._log = structlog.get_logger()
 
@@ -65,14 +70,21 @@ class Admin:
             pending = client.create_topics([topic], request_timeout=_REQUEST_SECONDS)
             pending[topic.topic].result(timeout=_REQUEST_SECONDS + 0.5)
 
-    def disconnect(self) -> None:
-        """Drop the client until something is asked again."""
-        self._client = None
+    def look_after(self) -> None:
+        """Let the client tell what it logged; drop it if nothing was asked for half a minute."""
+        if self._client is None:
+            return
+        if self._clock() - self._asked_at < _IDLE_SECONDS:
+            self._client.poll(0)
+            return
+        # What the next one fails to do, this one has no part in.
+        self._client = self._failing_since = None
 
     @contextmanager
     def _polled(self) -> Iterator[AdminClient]:
         if self._client is None:
             self._client = self._make()
+        self._asked_at = self._clock()
         try:
             yield self._client
         finally:

@@ -23,8 +23,12 @@ from relay.survey import Survey
 # takes long, because very many dead rows are in its way, it is done the more seldom.
 _LOOK_BELOW_SECONDS = 30.0
 _LOOK_BELOW_SHARE = 0.05
+# How often one looks for what streams have that are trusted again, while others are not yet.
+_TRUSTED_SECONDS = 1.0
 # How often the deletion of a row that somebody has locked is tried.
 _LOCKED_SECONDS = 1.0
+# Of a bigint.
+_LAST_ID = 2**63 - 1
 
 
 class Intake:
@@ -42,6 +46,9 @@ class Intake:
         # Of each an event is to be tried alone; no operator knows of it.
         self._suspected: frozenset[str] = frozenset()
         self._look_below_at = 0.0
+        # Whether any stream is trusted whose rows were passed over, and when to look for them.
+        self._trusted = False
+        self._look_for_trusted_at = 0.0
         self._released = False
         self._backlogs = Backlogs()
         # Published rows that somebody has locked: not to be sent again, to be deleted later.
@@ -49,6 +56,8 @@ class Intake:
         self._locked_tried_at = 0.0
         self._request: tuple[Request, Window, Returning, Sequence[PendingEvent]] | None = None
         self.found_nothing = False
+        # Up to this id all that is pending was returned or passed over since the last start.
+        self.reached = 0
 
     def look_around(self) -> None:
         """Keep the frontiers, the horizon and the blocked streams up to date; a sign of life.
@@ -70,11 +79,15 @@ class Intake:
         self._order.forget_sent()
         self._backlogs.clear()
         self._look_below()
+        self.reached = 0
 
     def trust(self, stream: str) -> None:
-        """Leave a stream alone no longer that was suspected: what is pending of it comes again."""
+        """Leave a stream alone no longer that was suspected: what is pending of it comes again.
+
+        With that of others, about a second later at most: each time the lowest rows are read anew.
+        """
         self._suspected -= {stream}
-        self._look_below_at = 0.0
+        self._trusted = True
 
     @property
     def spread(self) -> int:
@@ -102,7 +115,7 @@ class Intake:
         reach(Failpoint.BEFORE_FETCH)
         if self._locked and time.monotonic() - self._locked_tried_at >= _LOCKED_SECONDS:
             self._try_locked(self._locked)
-        if self._released or time.monotonic() >= self._look_below_at:
+        if self._released or self._is_look_due():
             self._look_below()
         self._backlogs.drop(self._set_aside)
         window = self._floor.window(self._survey.decided)
@@ -148,7 +161,9 @@ class Intake:
         reach(Failpoint.AFTER_FETCH)
         self._put_off_looking_below(window, time.monotonic() - request.sent_at)
         ids = [event.id for event in fetched if event.stream not in returning]
-        self._floor.note(window, ids, whole=len(ids) < self._batch_size)
+        whole = len(ids) < self._batch_size
+        self._floor.note(window, ids, whole=whole)
+        self.reached = max(self.reached, _LAST_ID if whole else ids[-1])
         unpublished = [event for event in fetched if event.id not in self._locked]
         self.found_nothing = not unpublished
         chosen = self._backlogs.choose(unpublished)
@@ -213,6 +228,12 @@ class Intake:
         for topic, number in Counter(event.topic for event in events).items():
             self._metrics.published.labels(topic).inc(number)
 
+    def _is_look_due(self) -> bool:
+        now = time.monotonic()
+        if self._trusted and (not self._suspected or now >= self._look_for_trusted_at):
+            return True
+        return now >= self._look_below_at
+
     def _look_below(self) -> None:
         """Let the next fetch look at everything; what was returned and not deleted is known."""
         self._floor.look_below()
@@ -220,9 +241,13 @@ class Intake:
         self.found_nothing = False
         self._set_aside = self._suspected | self._survey.blocked
         self._released = False
-        self._look_below_at = time.monotonic() + _LOOK_BELOW_SECONDS
+        self._trusted = False
+        now = time.monotonic()
+        self._look_for_trusted_at = now + _TRUSTED_SECONDS
+        self._look_below_at = now + _LOOK_BELOW_SECONDS
 
     def _put_off_looking_below(self, window: Window, took: float) -> None:
         if window.above == 0:
-            pause = max(_LOOK_BELOW_SECONDS, took / _LOOK_BELOW_SHARE)
-            self._look_below_at = time.monotonic() + pause
+            now, pause = time.monotonic(), took / _LOOK_BELOW_SHARE
+            self._look_below_at = now + max(_LOOK_BELOW_SECONDS, pause)
+            self._look_for_trusted_at = now + max(_TRUSTED_SECONDS, pause)

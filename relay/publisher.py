@@ -9,8 +9,7 @@ each message, the client tells (``kafka_client.py``); in which order they go, th
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Collection, Sequence
 
 from relay.breakdown import Breakdown, Failure
 from relay.failpoints import Failpoint, reach
@@ -80,10 +79,9 @@ class Publisher:
         return len(self._ready)
 
     @property
-    def oldest_id(self) -> int | None:
-        """The lowest id that is sent or could be, or None."""
-        unsent = (event.id for event in self._ready)
-        return min(chain(self._client.in_flight, unsent), default=None)
+    def stands_still(self) -> bool:
+        """Whether nothing is sent or could be, whatever waits for one before it."""
+        return not (self._ready or self._client.in_flight)
 
     @property
     def first_in_flight(self) -> tuple[int, float] | None:
@@ -94,6 +92,11 @@ class Publisher:
     def in_trouble(self) -> bool:
         """Whether anything failed that no message is to blame for."""
         return any(not failure.suspect for failure in self.failures)
+
+    def holds(self, ids: Collection[int]) -> bool:
+        """Return whether any of these is sent and not answered, or could be sent."""
+        in_flight = self._client.in_flight
+        return any(id_ in in_flight for id_ in ids) or any(e.id in ids for e in self._ready)
 
     def take(self, events: Sequence[PendingEvent]) -> None:
         """Take events to be sent; `send` does it.

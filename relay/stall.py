@@ -62,6 +62,8 @@ class Stall:
         """Expect a new client, of which nobody knows yet whether it is answered."""
         self._first = None
         self._calm_since = None
+        # That was another client's.
+        self._slowest_unseen = 0.0
 
     def note_acknowledged(self, events: Iterable[PendingEvent], slowest_seconds: float) -> None:
         """Take note of what was acknowledged; to be called before what is left is observed.

@@ -1,12 +1,13 @@
 """Which messages may be to blame for what Kafka refused, until each of them was tried.
 
-A broker that cannot take one message refuses its whole batch. So after such a failure everything up
-to the last message of that batch travels one by one; what fails then is a suspect. Its stream is
-left alone until it was tried alone, beside all others, which are published meanwhile. A stream is
-blocked for nothing less.
+A broker that cannot take one message refuses its whole batch. So after such a failure everything
+travels one by one until each message of that batch was answered, or is found to be there no more;
+what fails meanwhile is a suspect. What others wait for does not matter: a broker that hangs may not
+answer them for hours. A suspect's stream is left alone until it was tried alone, beside all others,
+which are published meanwhile. A stream is blocked for nothing less.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -14,6 +15,7 @@ from relay.breakdown import Breakdown, Failure
 from relay.intake import Intake
 from relay.metrics import Metrics
 from relay.ordering import Offence
+from relay.pending_event import PendingEvent
 from relay.trial import Outcome, Sender, Verdict
 from relay.trials import Trials
 
@@ -30,19 +32,19 @@ class Suspects:
         self._intake = intake
         self._metrics = metrics
         self._log = structlog.get_logger()
-        self._up_to = 0
+        self._together: frozenset[int] = frozenset()
         # Each the first of its stream; these streams are left alone until it is decided.
         self._trials = Trials(new_sender)
 
     @property
-    def up_to(self) -> int:
-        """Up to this id messages travel one by one: some of them failed, and may be to blame."""
-        return self._up_to
+    def together(self) -> frozenset[int]:
+        """The ids that failed together and have no answer of their own; go one by one for them."""
+        return self._together
 
     @property
-    def waiting(self) -> bool:
-        """Whether there are any that are not decided."""
-        return bool(self._trials.events)
+    def look_again_seconds(self) -> float:
+        """How soon to go on at the latest; infinite where nothing is undecided."""
+        return self._trials.look_again_seconds
 
     @property
     def streams(self) -> list[str]:
@@ -57,9 +59,14 @@ class Suspects:
             return None
         return f"events sent alone are neither acknowledged nor refused: {number}"
 
+    def note_answered(self, events: Iterable[PendingEvent]) -> None:
+        """Take note of what was acknowledged or failed by itself."""
+        if self._together:
+            self._together -= {event.id for event in events}
+
     def note_gone_through(self) -> None:
         """Let messages travel together again: all that failed together were sent one by one."""
-        self._up_to = 0
+        self._together = frozenset()
 
     def judge(self, breakdown: Breakdown, *, one_by_one: bool) -> None:
         """Find out whether messages or Kafka are to blame.
@@ -77,10 +84,11 @@ class Suspects:
         if one_by_one:
             # In trouble, too: it may last for long, and a trial believes nothing too soon.
             self._trials.add(breakdown.suspects)
+            self.note_answered(breakdown.suspects)
         if breakdown.trouble is not None:
             raise breakdown.trouble
         if not one_by_one:
-            self._up_to = max(event.id for event in breakdown.suspects)
+            self._together = frozenset(event.id for event in breakdown.suspects)
 
     def go_on(self) -> Failure | None:
         """Go on with the trials, and block the streams of those found guilty; never waits.
@@ -100,6 +108,17 @@ class Suspects:
             psycopg.Error: The session is lost.
         """
         self._judge_each(self._trials.settle())
+
+    def interrupt(self) -> None:
+        """Note what is decided already, and begin the other trials anew with the next `go_on`.
+
+        What is under way would be polled by nobody during a pause, and its logs grow without end.
+
+        Raises:
+            psycopg.Error: The session is lost.
+        """
+        self.settle()
+        self._trials.take_back()
 
     def end(self) -> None:
         """Give up the trials under way; whatever is not decided is still pending."""

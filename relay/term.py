@@ -38,8 +38,6 @@ _BATCHES_IN_FLIGHT = 4
 # the room of others; with what waits behind it no more than this many batches are in memory.
 _MOST_BATCHES_HELD = 10
 _SLICE_SECONDS = 0.2
-# How often trials are looked at while there is nothing else to do.
-_TRIAL_SECONDS = 0.05
 # How long the backlog of a few streams is sent on before the database is asked for others.
 _HURRY_SECONDS = 0.05
 
@@ -92,11 +90,11 @@ class Term:
 
     def _publish(self) -> None:
         """Publish with one producer, until a delivery fails or the process is to end."""
-        one_by_one = self._suspects.up_to > 0
+        one_by_one = bool(self._suspects.together)
         publisher = self._new_publisher(ONE_BY_ONE if one_by_one else {})
         self._stall.start_over()
         try:
-            self._intake.look_around()
+            self._look_around()
             self._intake.start_over(self._suspects.streams)
             while not self._is_over(publisher, one_by_one=one_by_one):
                 self._round(publisher)
@@ -119,18 +117,21 @@ class Term:
         if not one_by_one:
             return bool(publisher.failures)
         # A failure there befell no other message: all that failed together are gone through first.
-        oldest = publisher.oldest_id
-        if oldest is None:
+        together = self._suspects.together
+        if not together:
+            return True
+        if publisher.stands_still:
             # What waits behind a failure may be all that there is room for: it would wait for ever.
             return bool(publisher.failures) or self._intake.found_nothing
-        return oldest > self._suspects.up_to
+        # Behind that, some are not fetched yet; what is fetched and not held is answered, or gone.
+        return self._intake.reached >= max(together) and not publisher.holds(together)
 
     def _round(self, publisher: Publisher) -> None:
         """Send what may go while the database works, and take what it has found."""
         # Before the fetch: a notification during it announces rows the fetch may have missed.
         self._wakeup.clear()
         trouble = self._suspects.go_on()
-        self._intake.look_around()
+        self._look_around()
         # The database may have taken its time: what was reported meanwhile was not late.
         publisher.poll()
         acknowledged = self._acknowledged(publisher)
@@ -166,14 +167,15 @@ class Term:
             if publisher.under_way:
                 publisher.hurry(_HURRY_SECONDS)
             elif self._is_drained(publisher):
-                waiting = self._suspects.waiting
-                self._wakeup.wait(_TRIAL_SECONDS if waiting else self._settings.relay_poll_seconds)
+                trials = self._suspects.look_again_seconds
+                self._wakeup.wait(min(trials, self._settings.relay_poll_seconds))
 
     def _acknowledged(self, publisher: Publisher) -> list[PendingEvent]:
         """Return what was acknowledged since the last call, for the caller to delete."""
         acknowledged = publisher.take_acknowledged()
         if acknowledged:
             self._stall.note_acknowledged(acknowledged, publisher.take_slowest())
+            self._suspects.note_answered(acknowledged)
             self._backoff.reset()
         return acknowledged
 
@@ -205,15 +207,18 @@ class Term:
             if self._shutdown.requested:
                 # Sent or not: what is not acknowledged before the end is still pending.
                 break
-            self._intake.look_around()
+            self._look_around()
             if not self._topics.can_be_sent_to(topic):
                 missing.add(topic)
-        self._topics.disconnect()
         return missing
+
+    def _look_around(self) -> None:
+        self._intake.look_around()
+        self._topics.look_after()
 
     def _keep_waiting(self) -> bool:
         """Show that this leader lives; say no when the process has to end."""
-        self._intake.look_around()
+        self._look_around()
         return self._shutdown.allows(self._settings.relay_flush_seconds)
 
     def _pause(self, trouble: BrokerTrouble) -> None:
@@ -221,8 +226,9 @@ class Term:
         self._status.publishing = str(trouble)
         self._topics.forget()
         self._topics.note_refused(trouble)
+        self._suspects.interrupt()
         left = self._backoff.next()
         self._log.warning("publishing paused", error=str(trouble), seconds=round(left, 2))
         while left > 0 and not self._shutdown.wait(min(left, 1.0)):
-            self._intake.look_around()
+            self._look_around()
             left -= 1.0

@@ -53,9 +53,9 @@ class Topics:
         """Ask again next time: something about a topic may have changed."""
         self._known.clear()
 
-    def disconnect(self) -> None:
-        """Keep no client until something is asked again: nobody would read what it logs."""
-        self._admin.disconnect()
+    def look_after(self) -> None:
+        """Let the client log, which it does at any time; keep none that is asked nothing."""
+        self._admin.look_after()
 
     def note_refused(self, trouble: BrokerTrouble) -> None:
         """Believe once that nothing can be sent to the topic of ``trouble``.

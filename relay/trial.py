@@ -83,8 +83,12 @@ class Trial:
     def patience_seconds(self) -> float:
         return self._patience_seconds
 
-    def verdict(self) -> Verdict | None:
-        """Return what became of it, None if that is open; never waits."""
+    def verdict(self, *, again: bool) -> Verdict | None:
+        """Return what became of it, None if that is open; never waits.
+
+        Args:
+            again: Whether to send it once more if it has failed; else that waits for the next call.
+        """
         self._sender.poll()
         if self._sender.take_acknowledged():
             return Verdict(self._event, Outcome.ACKNOWLEDGED)
@@ -97,9 +101,10 @@ class Trial:
             return Verdict(self._event, Outcome.TROUBLE, breakdown.cause)
         if self._failed_before:
             return Verdict(self._event, Outcome.GUILTY, breakdown.cause)
-        self._failed_before = True
-        self._sender.discard()
-        self._sender = self._sent()
+        if again:
+            self._failed_before = True
+            self._sender.discard()
+            self._sender = self._sent()
         return None
 
     def end(self) -> None:

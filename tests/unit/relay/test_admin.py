@@ -109,25 +109,44 @@ def test_whatever_comes_of_a_question_the_client_may_tell_what_it_logged(deaf: i
     assert factory.made[0].polled == 1
 
 
-def test_a_client_is_made_when_something_is_asked_and_none_is_kept_in_between(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    factory = Factory(deaf=0)
-    monkeypatch.setattr("relay.topics.AdminClient", factory)
-    topics = Topics(_SETTINGS, _LOG)
+def test_a_client_is_made_when_something_is_asked_and_none_is_kept_that_is_asked_nothing() -> None:
+    clock, factory = Clock(), Factory(deaf=0)
+    admin = Admin(factory, clock)
     made = [len(factory.made)]
 
-    for name in ("ours", "another"):
-        assert topics.can_be_sent_to(name)
+    for seconds in (0, 29, 29, 31, 1):
+        clock.now += seconds
+        admin.look_after()
+        assert ask(admin)
         made.append(len(factory.made))
-    topics.disconnect()
-    assert topics.can_be_sent_to("ours")
-    made.append(len(factory.made))
-    topics.forget()
-    assert topics.can_be_sent_to("ours")
-    made.append(len(factory.made))
 
-    assert made == [0, 1, 1, 1, 2]
+    assert made == [0, 1, 1, 1, 2, 2]
+
+
+def test_a_client_may_tell_what_it_logged_while_it_is_asked_nothing() -> None:
+    factory = Factory(deaf=0)
+    admin = Admin(factory, Clock())
+    admin.look_after()
+    ask(admin)
+
+    for _ in range(3):
+        admin.look_after()
+
+    assert factory.made[0].polled == 4
+
+
+def test_the_failures_of_a_client_that_was_dropped_do_not_count_against_the_next() -> None:
+    clock, factory = Clock(), Factory(deaf=2)
+    admin = Admin(factory, clock)
+    ask(admin)
+    clock.now += 60.0
+    admin.look_after()
+
+    for _ in range(2):
+        ask(admin)
+        clock.now += 1.0
+
+    assert len(factory.made) == 2
 
 
 def test_a_client_that_cannot_be_made_is_an_answer_that_did_not_come(

@@ -259,6 +259,19 @@ def test_an_answer_that_comes_when_it_was_given_up_counts_too(
     assert _seconds_until_given_up(stall, client.replaced(), clock) == 30
 
 
+def test_how_long_another_client_took_is_no_reason_to_wait_for_the_next_one(
+    clock: Clock, stall: Stall, client: Client
+) -> None:
+    client.send(1)
+    clock.now += 100.0
+    client.answer(1)
+    stall.start_over()
+    client = Client(clock, stall)
+    client.send(2)
+
+    assert _seconds_until_given_up(stall, client, clock) == 30
+
+
 def test_whoever_has_nothing_in_flight_is_not_given_up(
     clock: Clock, stall: Stall, client: Client
 ) -> None:

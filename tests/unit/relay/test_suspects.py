@@ -62,7 +62,7 @@ def test_one_that_is_guilty_blocks_its_stream_and_one_that_is_acknowledged_frees
     assert before == ["stream-1", "stream-2"]
     assert troubles == [None] * 3
     assert (intake.blocked, intake.deleted) == ([(1, TOO_LARGE)], [2])
-    assert (intake.trusted, suspects.streams, suspects.waiting) == (["stream-2"], [], False)
+    assert (intake.trusted, suspects.streams) == (["stream-2"], [])
 
 
 def test_trouble_that_a_trial_meets_is_told_with_its_event_which_is_trusted_then(
@@ -76,15 +76,13 @@ def test_trouble_that_a_trial_meets_is_told_with_its_event_which_is_trusted_then
 
     assert troubles == [None, Failure(_REFUSED, "refused", pending_event(1)), None]
     assert (intake.trusted, intake.blocked) == (["stream-1"], [(2, TOO_LARGE)])
-    assert not suspects.waiting
+    assert suspects.streams == []
 
 
 def test_what_failed_one_by_one_is_tried_though_there_is_trouble(suspects: Suspects) -> None:
     """That of one of several brokers may last for hours."""
-    trouble = Breakdown([*_breakdown(1).failures, Failure("_TIMED_OUT", "not acknowledged")])
-
     with pytest.raises(BrokerTrouble):
-        suspects.judge(trouble, one_by_one=True)
+        suspects.judge(_in_trouble(1), one_by_one=True)
 
     assert suspects.streams == ["stream-1"]
 
@@ -92,8 +90,25 @@ def test_what_failed_one_by_one_is_tried_though_there_is_trouble(suspects: Suspe
 def test_what_failed_with_a_batch_is_sent_one_by_one_first(suspects: Suspects) -> None:
     suspects.judge(_breakdown(1, 7), one_by_one=False)
 
-    assert (suspects.up_to, suspects.waiting) == (7, False)
+    assert (suspects.together, suspects.streams) == (frozenset({1, 7}), [])
+
+
+def test_of_what_failed_together_each_is_gone_through_that_was_answered_by_itself(
+    suspects: Suspects,
+) -> None:
+    suspects.judge(_breakdown(1, 2, 7), one_by_one=False)
+
+    suspects.note_answered([pending_event(2), pending_event(3)])
+    acknowledged = suspects.together
+    with pytest.raises(BrokerTrouble):
+        suspects.judge(_in_trouble(1), one_by_one=True)
+
+    assert (acknowledged, suspects.together) == (frozenset({1, 7}), frozenset({7}))
 
 
 def _breakdown(*ids: int) -> Breakdown:
     return Breakdown([Failure(TOO_LARGE, "refused", pending_event(id_)) for id_ in ids])
+
+
+def _in_trouble(*ids: int) -> Breakdown:
+    return Breakdown([*_breakdown(*ids).failures, Failure("_TIMED_OUT", "not acknowledged")])

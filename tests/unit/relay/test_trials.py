@@ -91,6 +91,24 @@ def test_a_new_one_is_tried_at_once_though_many_are_silent(
     assert verdicts == {21: [Outcome.GUILTY]}
 
 
+def test_one_that_was_silent_once_does_not_wait_for_those_that_were_silent_for_long(
+    trials: Trials, broker: FakeBroker, clock: Clock
+) -> None:
+    """Electing the leader of a partition takes some seconds; a broker may hang for hours."""
+    broker.answer = lambda _id: None
+    trials.add([pending_event(id_) for id_ in range(1, 61)])
+    _looked(trials, 3_600, clock)
+
+    trials.add([pending_event(100)])
+    at_first = _looked(trials, 10, clock)
+    broker.answer = lambda id_: TOO_LARGE if id_ == 100 else None
+    verdicts = _looked(trials, 5, clock)
+
+    assert at_first[100] == [Outcome.SILENT]
+    assert verdicts[100] == [Outcome.GUILTY]
+    assert broker.most_open <= 4
+
+
 def test_one_that_is_silent_has_twice_the_patience_the_next_time_within_bounds(
     trials: Trials, broker: FakeBroker, clock: Clock
 ) -> None:
@@ -139,6 +157,52 @@ def test_what_is_under_way_at_the_end_is_given_up_and_not_decided(
 
     assert [verdict.event.id for verdict in settled] == [2, 3, 4]
     assert (broker.sent, broker.open) == ([1, 2, 3, 4], 0)
+
+
+def test_who_was_silent_for_long_is_looked_at_less_often(
+    trials: Trials, broker: FakeBroker, clock: Clock
+) -> None:
+    broker.answer = lambda _id: None
+    nothing = trials.look_again_seconds
+    trials.add([pending_event(1)])
+    pauses = [trials.look_again_seconds]
+    _looked(trials, 600, clock)
+
+    pauses.append(trials.look_again_seconds)
+    trials.add([pending_event(2)])
+    pauses.append(trials.look_again_seconds)
+    trials.look()
+    pauses.append(trials.look_again_seconds)
+
+    assert nothing == float("inf")
+    assert pauses == [0.05, 2.4, 0.05, 0.05]
+
+
+def test_what_is_taken_back_is_tried_again_in_turn_and_has_not_been_silent(
+    trials: Trials, broker: FakeBroker
+) -> None:
+    broker.answer = lambda _id: None
+    trials.add([pending_event(id_) for id_ in range(1, 7)])
+    trials.look()
+
+    trials.take_back()
+    open_meanwhile = broker.open
+    trials.look()
+
+    assert open_meanwhile == 0
+    assert broker.sent == [1, 2, 3, 4, 5, 6, 1, 2]
+    assert (trials.silent, len(trials.events)) == (0, 6)
+
+
+def test_settling_sends_nothing_once_more(trials: Trials, broker: FakeBroker) -> None:
+    trials.add([pending_event(1)])
+    trials.look()
+
+    settled = [trials.settle() for _ in range(3)]
+    sent = list(broker.sent)
+
+    assert (settled, sent) == ([[]] * 3, [1])
+    assert _looked(trials, 2) == {1: [Outcome.GUILTY]}
 
 
 def _looked(
