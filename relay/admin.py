@@ -80,6 +80,10 @@ class Admin:
         # What the next one fails to do, this one has no part in.
         self._client = self._failing_since = None
 
+    def close(self) -> None:
+        """Drop the client: its threads are not to wait until nobody refers to it any more."""
+        self._client = None
+
     @contextmanager
     def _polled(self) -> Iterator[AdminClient]:
         if self._client is None:

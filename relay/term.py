@@ -87,6 +87,7 @@ class Term:
             self._suspects.settle()
         finally:
             self._suspects.end()
+            self._topics.close()
 
     def _publish(self) -> None:
         """Publish with one producer, until a delivery fails or the process is to end."""

@@ -57,6 +57,10 @@ class Topics:
         """Let the client log, which it does at any time; keep none that is asked nothing."""
         self._admin.look_after()
 
+    def close(self) -> None:
+        """Keep no client beyond the term."""
+        self._admin.close()
+
     def note_refused(self, trouble: BrokerTrouble) -> None:
         """Believe once that nothing can be sent to the topic of ``trouble``.
 

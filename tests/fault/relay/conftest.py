@@ -175,7 +175,11 @@ def start_writers(database: str, topic: str, rng: random.Random) -> StartWriters
 
 
 @pytest.fixture
-def consumer(mortal_broker: Broker, topic: str) -> Iterator[FollowingConsumer]:
+def consumer(
+    mortal_broker: Broker, topic: str, request: pytest.FixtureRequest
+) -> Iterator[FollowingConsumer]:
     """Reads the test's topic from before the first event on."""
     with FollowingConsumer(mortal_broker.bootstrap_servers, topic) as consumer:
         yield consumer
+        if request.node.stash.get(_FAILED, False):
+            sys.stdout.writelines(f"consumer: {line}\n" for line in consumer.log())

@@ -6,9 +6,12 @@ and headers, and an offset that the broker no longer has is a fault.
 """
 
 import json
+import logging
 import threading
+import time
 import uuid
-from collections import defaultdict
+from collections import defaultdict, deque
+from datetime import UTC, datetime
 from typing import Self, cast
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -28,6 +31,22 @@ _PASSING = {
     "_TIMED_OUT",
 }
 
+# A client may never find back to a broker that answers everybody else: one read nothing for 90 s
+# after three restarts on a busy machine, of what a new one reads at once. A service is restarted.
+_SILENCE_SECONDS = 20.0
+_LOG_LINES = 40
+
+
+class _Kept(logging.Handler):
+    """Keeps lines instead of writing them."""
+
+    def __init__(self, lines: deque[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(f"{datetime.now(UTC):%H:%M:%S.%f} {record.getMessage()}")
+
 
 class FollowingConsumer(threading.Thread):
     """Reads a topic in the background, through whatever happens to the broker, while entered.
@@ -46,6 +65,9 @@ class FollowingConsumer(threading.Thread):
         self._applied: dict[str, list[str]] = defaultdict(list)
         self._event_ids: set[str] = set()
         self._offsets: dict[int, int] = {}
+        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+        self._client_log = logging.Logger(self.name)  # noqa: LOG001 - of this object alone
+        self._client_log.addHandler(_Kept(self._log))
         self.fault: str | None = None
         self.duplicates = 0
         self.applied = 0
@@ -129,10 +151,14 @@ class FollowingConsumer(threading.Thread):
             seconds,
         )
 
+    def log(self) -> list[str]:
+        """Return what its client has logged last, the oldest first."""
+        return list(self._log)
+
     def run(self) -> None:
         try:
             while not self._ended.is_set():
-                self._read_from_beginning()
+                self._read()
         except Exception as exc:  # noqa: BLE001 - told to the test, which runs in another thread
             self.fault = f"the consumer failed: {exc!r}"
 
@@ -154,25 +180,33 @@ class FollowingConsumer(threading.Thread):
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "reconnect.backoff.max.ms": 500,
-                "log_level": 0,
-            }
+            },
+            logger=self._client_log,
         )
 
-    def _read_from_beginning(self) -> None:
+    def _read(self) -> None:
+        """Read on from where it was, or from the beginning; come back to read with a new client."""
         consumer = self._client()
-        self._offsets.clear()
         try:
             partitions: list[TopicPartition] = []
             while not partitions:
-                # Nothing is read yet: whoever deletes the topic need not wait for it to be found.
-                self._start_over.clear()
+                if self._start_over.is_set():
+                    self._offsets.clear()
+                    # Nothing is read yet: who deletes the topic need not wait for its successor.
+                    self._start_over.clear()
                 if self._ended.wait(0.1):
                     return
                 partitions = self._partitions(consumer)
             consumer.assign(partitions)
+            heard_at = time.monotonic()
             while not (self._ended.is_set() or self._start_over.is_set()):
-                for message in consumer.consume(500, timeout=0.1):
+                messages = consumer.consume(500, timeout=0.1)
+                for message in messages:
                     self._take(message)
+                now = time.monotonic()
+                heard_at = now if messages else heard_at
+                if now - heard_at > _SILENCE_SECONDS:
+                    return
         finally:
             consumer.close()
 
@@ -181,7 +215,10 @@ class FollowingConsumer(threading.Thread):
             found = consumer.list_topics(self._topic, timeout=2).topics[self._topic]
         except KafkaException:
             return []
-        return [TopicPartition(self._topic, number, 0) for number in found.partitions]
+        return [
+            TopicPartition(self._topic, number, self._offsets.get(number, 0))
+            for number in found.partitions
+        ]
 
     def _take(self, message: Message) -> None:
         error = message.error()
