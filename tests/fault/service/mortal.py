@@ -15,6 +15,7 @@ from entrypoints.composition.api import Api
 from entrypoints.composition.worker import Worker
 from entrypoints.settings import load_settings
 from tests.contracts.fake_engine import FakeContainerEngine
+from tests.fault.service.aftermath import MORTAL
 from tests.fault.service.drives import drive
 from tests.fault.service.remote_docker import remote_docker
 from tests.fault.service.upkeep import ALL_OPERATIONS
@@ -26,8 +27,8 @@ def carry_out(task: Mapping[str, Any]) -> None:
     """Request an operation and do the work that follows from it, until nothing is due."""
     settings = load_settings(task["settings"])
     docker = remote_docker(*task["docker"])
-    api = Api(settings=settings, application_name="mortal")
-    worker = Worker(settings=settings, application_name="mortal")
+    api = Api(settings=settings, application_name=MORTAL)
+    worker = Worker(settings=settings, application_name=MORTAL)
     worker.pool.override(api.pool)
     worker.failpoints.override(api.failpoints)
     worker.docker.override(FakeContainerEngine(docker, INSTALLATION_ID))
