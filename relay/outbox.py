@@ -149,7 +149,9 @@ class Request:
             "at_most": [wanted.at_most for wanted in returning.values()],
         }
         # The server begins at once; what ends the transaction goes out when the result is wanted.
-        self._fetch.execute(_FETCH, asked)
+        # Prepared by the first fetch, which has nothing to delete. Left to psycopg that is the
+        # sixth, and if a deletion fails in front of it, psycopg believes prepared what is not.
+        self._fetch.execute(_FETCH, asked, prepare=True)
 
     def receive(self) -> None:
         """Take what the server has sent of the answer, so that it can send more; never waits.
