@@ -1,7 +1,8 @@
 """An upload whose process was stopped for longer than the grace: a sweep or a row, never both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
@@ -96,24 +97,41 @@ def test_an_upload_that_is_just_being_recorded_is_not_swept(
     assert sweeper.run().removed == []
 
 
-def test_an_upload_that_comes_while_its_folder_is_taken_waits_and_is_refused(
-    worker: Worker, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def taking(
+    worker: Worker, sweeper: Sweeper, before: Callable[[Future[int], Callable[[], None]], None]
+) -> Iterator[Future[int]]:
+    """Let an upload come to be recorded; within, a sweep finds its folder.
+
+    Args:
+        before: what happens when the sweep, under its lock, is about to take the folder; is given
+            the upload, and what lets it go on.
+    """
     set_aside = VolumeStoredFiles.set_aside
-    with ThreadPoolExecutor(1) as pool:
+    going_on: Future[None] = Future()
 
-        def meanwhile(files: VolumeStoredFiles, folder: ImageFolder) -> Upload | None:
-            going_on.set_result(None)
-            wait_until(lambda: bool(worker.installation.rows(_WAITING)))
-            return set_aside(files, folder)
+    def take(files: VolumeStoredFiles, folder: ImageFolder) -> Upload | None:
+        before(upload, lambda: going_on.set_result(None))
+        return set_aside(files, folder)
 
-        going_on: Future[None] = Future()
-        stopped = Stopped(
-            worker.installation.transactions, lambda: going_on.result(TIMEOUT), within=False
-        )
-        monkeypatch.setattr(VolumeStoredFiles, "set_aside", meanwhile)
+    stopped = Stopped(
+        worker.installation.transactions, lambda: going_on.result(TIMEOUT), within=False
+    )
+    with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VolumeStoredFiles, "set_aside", take)
         upload = pool.submit(worker.installation.upload, transactions=stopped)
         wait_until(lambda: bool(contexts(sweeper)))
+        yield upload
+
+
+def test_an_upload_that_comes_while_its_folder_is_taken_waits_and_is_refused(
+    worker: Worker, sweeper: Sweeper
+) -> None:
+    def let_it_wait(_: Future[int], go_on: Callable[[], None]) -> None:
+        go_on()
+        wait_until(lambda: bool(worker.installation.rows(_WAITING)))
+
+    with taking(worker, sweeper, let_it_wait) as upload:
         sweeper.run()
         with pytest.raises(VolumeUnavailable, match="upload it again"):
             upload.result(TIMEOUT)
@@ -123,28 +141,18 @@ def test_an_upload_that_comes_while_its_folder_is_taken_waits_and_is_refused(
 
 
 def test_a_sweep_that_lost_its_lock_before_it_took_a_folder_puts_it_back(
-    worker: Worker, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, sweeper: Sweeper
 ) -> None:
     """Stopped in between, for longer than a transaction may be silent."""
-    set_aside = VolumeStoredFiles.set_aside
-    with ThreadPoolExecutor(1) as pool:
 
-        def too_late(files: VolumeStoredFiles, folder: ImageFolder) -> Upload | None:
-            worker.installation.rows(_END_HOLDERS)
-            wait_until(lambda: not worker.installation.rows(_HOLDERS))
-            going_on.set_result(None)
-            upload.result(TIMEOUT)
-            return set_aside(files, folder)
+    def lose_lock(upload: Future[int], go_on: Callable[[], None]) -> None:
+        worker.installation.rows(_END_HOLDERS)
+        wait_until(lambda: not worker.installation.rows(_HOLDERS))
+        go_on()
+        upload.result(TIMEOUT)
 
-        going_on: Future[None] = Future()
-        stopped = Stopped(
-            worker.installation.transactions, lambda: going_on.result(TIMEOUT), within=False
-        )
-        monkeypatch.setattr(VolumeStoredFiles, "set_aside", too_late)
-        upload = pool.submit(worker.installation.upload, transactions=stopped)
-        wait_until(lambda: bool(contexts(sweeper)))
-        with pytest.raises(DatabaseUnavailable):
-            sweeper.run()
+    with taking(worker, sweeper, lose_lock) as upload, pytest.raises(DatabaseUnavailable):
+        sweeper.run()
 
     assert contexts(sweeper) == {f"user-1/{upload.result()}/context"}
     assert sweeper.run().removed == []
