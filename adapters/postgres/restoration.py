@@ -7,7 +7,8 @@ by ALTER TABLE, which a rollback takes back; setval would stay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psycopg
@@ -25,12 +26,19 @@ APPLICATION_NAME = "orchestrator-restored"
 _LOCK = "SELECT pg_try_advisory_xact_lock(%(lock)s) AS taken"
 _LOCK_ID = int.from_bytes(b"RSTR", "big")
 
+# Not this command's own: the lock keeps those apart.
 _OTHERS = """
 SELECT application_name, count(*) AS sessions FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-  AND application_name LIKE 'orchestrator-%'
+WHERE datname = current_database() AND application_name LIKE 'orchestrator-%'
+  AND application_name <> current_setting('application_name')
 GROUP BY application_name ORDER BY application_name
 """
+# A transaction goes on seeing the sessions that it saw first.
+_LOOK_AFRESH = "SELECT pg_stat_clear_snapshot()"
+
+# The server misses the sessions of a process that was just stopped a little later: two seconds.
+_LOOKS = 40
+_PAUSE_SECONDS = 0.05
 
 # Rows by the million take their time; a session that holds a table is not waited for, for long.
 _LIMITS = (
@@ -82,11 +90,18 @@ class PostgresRestoration:
     Args:
         database_url: where PostgreSQL is.
         transaction: begins the one.
+        sleep: waits for so many seconds.
     """
 
-    def __init__(self, database_url: str, transaction: Transaction = plain_transaction) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        transaction: Transaction = plain_transaction,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._database_url = database_url
         self._transaction = transaction
+        self._sleep = sleep
 
     def raise_numbers(self, *, force: bool) -> Raised:
         """Raise all sequences of streams and all identities.
@@ -95,7 +110,7 @@ class PostgresRestoration:
             force: do it though other sessions of the service are connected.
 
         Raises:
-            CommandRefused: others are connected, or raise just now; nothing changed.
+            CommandRefused: others stay connected, or raise just now; nothing changed.
             DatabaseUnavailable: it cannot be reached, or was lost; unless that happened at the
                 commit itself, nothing changed.
         """
@@ -103,20 +118,32 @@ class PostgresRestoration:
         with translated_errors(), psycopg.connect(self._database_url, **options) as connection:
             try:
                 with self._transaction(connection):
-                    return _raise_numbers(connection, force=force)
+                    connection.execute(_LIMITS)
+                    _take_lock(connection)
+                    if not force:
+                        self._await_solitude(connection)
+                    return _raise_numbers(connection)
             except psycopg.errors.LockNotAvailable as exc:
                 raise DatabaseUnavailable("somebody else holds a table") from exc
 
+    def _await_solitude(self, connection: psycopg.Connection[DictRow]) -> None:
+        for _ in range(_LOOKS):
+            connection.execute(_LOOK_AFRESH)
+            others = connection.execute(_OTHERS).fetchall()
+            if not others:
+                return
+            self._sleep(_PAUSE_SECONDS)
+        named = ", ".join(f"{row['application_name']} ({row['sessions']})" for row in others)
+        raise CommandRefused(f"stop api, workers and relays first; connected: {named}")
 
-def _raise_numbers(connection: psycopg.Connection[DictRow], *, force: bool) -> Raised:
-    connection.execute(_LIMITS)
+
+def _take_lock(connection: psycopg.Connection[DictRow]) -> None:
     taken = connection.execute(_LOCK, {"lock": _LOCK_ID}).fetchone()
     if taken is None or not taken["taken"]:
         raise CommandRefused("another one raises them just now")
-    others = connection.execute(_OTHERS).fetchall()
-    if others and not force:
-        named = ", ".join(f"{row['application_name']} ({row['sessions']})" for row in others)
-        raise CommandRefused(f"stop api, workers and relays first; connected: {named}")
+
+
+def _raise_numbers(connection: psycopg.Connection[DictRow]) -> Raised:
     connection.execute(_EXCLUDE)
     last = {table: _last(connection, table) for table in _TABLES}
     parameters = {"by": RAISED_BY, **last}

@@ -1,18 +1,28 @@
 """After a restored backup no number that consumers may have seen is given again."""
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 
 from adapters.postgres import restoration
-from adapters.postgres.restoration import RAISED_BY, PostgresRestoration
+from adapters.postgres.restoration import APPLICATION_NAME, RAISED_BY, PostgresRestoration
 from application.errors import CommandRefused, DatabaseUnavailable
 from domain.container_status import Desired
+from tests.contracts.subjects import wait_until
 from tests.integration.worker.auditor import Auditor
 from tests.integration.worker.worker import Worker
 
+_API = """
+SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'orchestrator-api'
+"""
 
-def restore(worker: Worker, *, force: bool = False) -> restoration.Raised:
-    return PostgresRestoration(worker.installation.url).raise_numbers(force=force)
+
+def restore(
+    worker: Worker, *, force: bool = False, sleep: Callable[[float], None] = lambda _seconds: None
+) -> restoration.Raised:
+    return PostgresRestoration(worker.installation.url, sleep=sleep).raise_numbers(force=force)
 
 
 def sequences(worker: Worker, container_id: int) -> list[int]:
@@ -109,6 +119,31 @@ def test_it_is_refused_while_the_service_is_connected(worker: Worker, name: str)
         restore(worker, force=True)
 
     assert before == 2
+    assert worker.installation.row("containers", container_id)["sequence"] == 2 + RAISED_BY
+
+
+def test_what_was_just_stopped_is_waited_for_until_its_session_is_gone(worker: Worker) -> None:
+    container_id = worker.run_container()
+    stopped = psycopg.connect(worker.installation.url, application_name="orchestrator-api")
+    pauses = []
+
+    def stop(seconds: float) -> None:
+        pauses.append(seconds)
+        stopped.close()
+        wait_until(lambda: not worker.installation.rows(_API))
+
+    restore(worker, sleep=stop)
+
+    assert len(pauses) == 1
+    assert worker.installation.row("containers", container_id)["sequence"] == 2 + RAISED_BY
+
+
+def test_the_command_before_may_still_be_connected(worker: Worker) -> None:
+    """It has ended; the server has not missed it yet."""
+    container_id = worker.run_container()
+    with psycopg.connect(worker.installation.url, application_name=APPLICATION_NAME):
+        restore(worker)
+
     assert worker.installation.row("containers", container_id)["sequence"] == 2 + RAISED_BY
 
 
