@@ -2,8 +2,8 @@
 
 Files come first and the row last: a crash in between leaves files without a row, never a row
 without its context. The id is taken from the sequence beforehand because the path bears it. Whoever
-is stopped in between for longer than a sweep's grace finds its files gone: that is seen before the
-row is written, under a lock which no sweep takes them within.
+is stopped on the way for longer than a sweep's grace finds its files gone: at the next step that
+needs them, and at last before the row is written, under a lock which no sweep takes them within.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from domain.errors import DomainError
 from domain.image import Image
 from domain.image_spec import ImageSpec
 from domain.limits import ResourceLimits
+
+_GONE = "what was uploaded is gone from the volume: upload it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class UploadImageHandler:
             InvalidArchive: the archive cannot become a context.
             InsufficientStorage: the disk is full.
             HostnameTaken: another user's image holds the hostname.
-            VolumeUnavailable: what was just stored is not there any more; nothing is recorded.
+            VolumeUnavailable: what was uploaded is not there any more; nothing is recorded.
         """
         spec = command.spec
         spec.resources.within(self._ceiling)
@@ -72,6 +74,8 @@ class UploadImageHandler:
             self._extractor.extract(command.archive, extracted)
             image_id = self._transactions.run(lambda uow: uow.images.next_id())
             source_path = self._store.store(extracted, spec.user_id, image_id)
+        except FileNotFoundError as exc:
+            raise VolumeUnavailable(_GONE) from exc
         finally:
             self._store.discard(extracted)
         try:
@@ -104,4 +108,4 @@ class UploadImageHandler:
                 return
         except OSError as exc:
             raise VolumeUnavailable("the volume cannot be read: upload it again later") from exc
-        raise VolumeUnavailable("what was stored is gone from the volume: upload it again")
+        raise VolumeUnavailable(_GONE)

@@ -15,7 +15,7 @@ from application.change_container import ChangeContainer, ChangeContainerHandler
 from application.change_image import ChangeImage, ChangeImageHandler
 from application.create_containers import CreateContainers, CreateContainersHandler
 from application.delete_image import DeleteImage, DeleteImageHandler
-from application.ports import Clock
+from application.ports import Clock, ContextExtractor
 from application.rebuild_image import RebuildImage, RebuildImageHandler
 from application.unit_of_work import TransactionRunner
 from application.upload_image import UploadImage, UploadImageHandler
@@ -47,6 +47,7 @@ class UserRequests:
         maximum: int = 3,
         transactions: TransactionRunner | None = None,
         minimum: int = 0,
+        extractor: ContextExtractor | None = None,
     ) -> int:
         spec = ImageSpec(
             user_id=user_id,
@@ -59,7 +60,7 @@ class UserRequests:
         )
         handler = UploadImageHandler(
             transactions or self.transactions,
-            _EmptyContext(),
+            extractor or _EmptyContext(),
             self.store,
             self.clock,
             spec.resources,

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from enum import Enum, auto
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from adapters.archive.build_context_extractor import BuildContextExtractor
+from adapters.archive.limits import ArchiveLimits
 from adapters.volume.stored_files import VolumeStoredFiles
 from application.errors import DatabaseUnavailable, VolumeUnavailable
 from application.leftovers import ImageFolder, Upload
@@ -27,28 +31,36 @@ _HOLDERS = _WAITING.replace("NOT granted", "granted")
 _END_HOLDERS = _HOLDERS.replace("SELECT FROM", "SELECT pg_terminate_backend(pid) FROM")
 
 
+class Moment(Enum):
+    """When an api that carries out an upload is stopped."""
+
+    BEFORE_IT_IS_STORED = auto()
+    BEFORE_IT_IS_RECORDED = auto()
+    BEFORE_THE_COMMIT = auto()
+
+
 class Stopped:
-    """Transactions of an api that is stopped when it comes to record an upload.
+    """Transactions of that api: one takes the id, extracted and not stored yet, one records it.
 
     Args:
-        meanwhile: what happens then.
-        within: whether that is right before the commit, not before the transaction.
+        meanwhile: what happens while it is stopped.
     """
 
     def __init__(
-        self, transactions: TransactionRunner, meanwhile: Callable[[], object], *, within: bool
+        self, transactions: TransactionRunner, meanwhile: Callable[[], object], moment: Moment
     ) -> None:
         self._transactions = transactions
         self._meanwhile = meanwhile
-        self._within = within
+        self._moment = moment
         self._has_id = False
 
     def run(self, work: Callable[[UnitOfWork], T]) -> T:
-        if not self._has_id:
-            self._has_id = True
-            return self._transactions.run(work)
-        if not self._within:
+        takes_id, self._has_id = not self._has_id, True
+        if self._moment is (
+            Moment.BEFORE_IT_IS_STORED if takes_id else Moment.BEFORE_IT_IS_RECORDED
+        ):
             self._meanwhile()
+        if takes_id or self._moment is not Moment.BEFORE_THE_COMMIT:
             return self._transactions.run(work)
 
         def until_commit(uow: UnitOfWork) -> T:
@@ -63,13 +75,32 @@ def contexts(sweeper: Sweeper) -> set[str]:
     return {name for name in sweeper.files() if name.endswith("/context")}
 
 
+class SweptBefore:
+    """An extractor that comes so late that the archive is swept."""
+
+    def __init__(self, sweeper: Sweeper) -> None:
+        self._sweeper = sweeper
+
+    def extract(self, archive: Path, destination: Path) -> None:
+        archive.write_bytes(b"PK")
+        assert self._sweeper.run().removed
+        BuildContextExtractor(ArchiveLimits()).extract(archive, destination)
+
+
+def test_an_upload_whose_archive_was_swept_is_refused(worker: Worker, sweeper: Sweeper) -> None:
+    with pytest.raises(VolumeUnavailable, match="upload it again"):
+        worker.installation.upload(extractor=SweptBefore(sweeper))
+
+    assert worker.installation.rows("SELECT * FROM images") == []
+    assert list(sweeper.base.glob(".incoming/*")) == []
+
+
+@pytest.mark.parametrize("moment", [Moment.BEFORE_IT_IS_STORED, Moment.BEFORE_IT_IS_RECORDED])
 def test_an_upload_that_was_swept_before_it_is_recorded_is_refused_and_may_be_sent_again(
-    worker: Worker, sweeper: Sweeper
+    worker: Worker, sweeper: Sweeper, moment: Moment
 ) -> None:
     swept: list[SweepReport] = []
-    stopped = Stopped(
-        worker.installation.transactions, lambda: swept.append(sweeper.run()), within=False
-    )
+    stopped = Stopped(worker.installation.transactions, lambda: swept.append(sweeper.run()), moment)
 
     with pytest.raises(VolumeUnavailable, match="upload it again"):
         worker.installation.upload(transactions=stopped)
@@ -87,7 +118,9 @@ def test_an_upload_that_is_just_being_recorded_is_not_swept(
 ) -> None:
     swept: list[SweepReport] = []
     stopped = Stopped(
-        worker.installation.transactions, lambda: swept.append(sweeper.run()), within=True
+        worker.installation.transactions,
+        lambda: swept.append(sweeper.run()),
+        Moment.BEFORE_THE_COMMIT,
     )
 
     image_id = worker.installation.upload(transactions=stopped)
@@ -115,7 +148,9 @@ def taking(
         return set_aside(files, folder)
 
     stopped = Stopped(
-        worker.installation.transactions, lambda: going_on.result(TIMEOUT), within=False
+        worker.installation.transactions,
+        lambda: going_on.result(TIMEOUT),
+        Moment.BEFORE_IT_IS_RECORDED,
     )
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         patch.setattr(VolumeStoredFiles, "set_aside", take)

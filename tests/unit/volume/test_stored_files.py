@@ -125,6 +125,29 @@ def test_an_upload_goes_as_a_file_and_as_a_folder(base: Path, files: VolumeStore
     assert list((base / ".incoming").iterdir()) == []
 
 
+def test_a_folder_leaves_its_place_whole(
+    base: Path, files: VolumeStoredFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its upload, stopped for long, goes on and stores it while it is removed: all or nothing."""
+    make(base, f".incoming/{UPLOAD.name}/Dockerfile", f".incoming/{UPLOAD.name}/app.py")
+    store, unlink = VolumeContextStore(base), os.unlink
+    refused = []
+
+    def unlink_beside_the_upload(name: str, *, dir_fd: int) -> None:
+        unlink(name, dir_fd=dir_fd)
+        with pytest.raises(FileNotFoundError):
+            store.store(base / ".incoming" / UPLOAD.name, "ada", 7)
+        refused.append(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink_beside_the_upload)
+        files.remove(UPLOAD)
+
+    assert sorted(refused) == ["Dockerfile", "app.py"]
+    assert list((base / ".incoming").iterdir()) == []
+    assert not (base / "ada" / "7").exists()
+
+
 def test_an_image_goes_with_its_users_folder_once_that_is_empty(
     base: Path, files: VolumeStoredFiles
 ) -> None:
