@@ -1,7 +1,8 @@
 """``python -m migrations``: bring the database named by ``DATABASE_URL`` up to date.
 
 Waits up to ``MIGRATIONS_WAIT_SECONDS`` (default 30) for a database that is still starting. Prints
-a line for each file applied. Exit codes: 0 up to date, 1 failed, 2 a setting is missing or wrong.
+a line for each file applied, and for each that has to wait for a table. Exit codes: 0 up to date,
+1 failed, 2 a setting is missing or wrong.
 """
 
 import os
@@ -27,7 +28,11 @@ def main() -> int:
         return _fail("MIGRATIONS_WAIT_SECONDS: expected a whole number of seconds", code=2)
     try:
         _wait_for_database(database_url, float(raw_wait))
-        applied = migrate(database_url, on_applied=lambda name: _say(f"applied {name}"))
+        applied = migrate(
+            database_url,
+            on_applied=lambda name: _say(f"applied {name}"),
+            on_waiting=lambda name: _say(f"{name} waits for a table that another session holds"),
+        )
     except psycopg.ProgrammingError:
         # libpq's text quotes the URL, password and all.
         return _fail("DATABASE_URL: is not a PostgreSQL connection URL", code=2)

@@ -8,12 +8,17 @@ A file is applied in one transaction together with its row in ``schema_migration
 whole or not at all. What was applied is history: an edited, missing or late file (a number below
 one already applied) stops the run before anything changes.
 
+The service goes on while a file is applied, and whoever comes to a table that a statement waits
+for waits behind it. So no statement waits long: its file is rolled back, lets others through, and
+begins anew.
+
 A file whose first line is ``-- migrate: no-transaction`` (for ``CREATE INDEX CONCURRENTLY``) runs
 outside a transaction. It holds exactly one statement, and one that may be repeated: a crash right
 after it leaves it applied but not recorded.
 """
 
 import hashlib
+import itertools
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +37,11 @@ _FILE_NAME = re.compile(r"(?P<version>\d{4})_[a-z0-9_]+\.sql")
 
 _LOCK_WAIT_SECONDS = 600.0
 _LOCK_POLL_SECONDS = 0.1
+
+# Far below what statements of the service may take, 15 s (`adapters/postgres/pool.py`).
+_TABLE_WAIT = "SET LOCAL lock_timeout = '2s'"
+_TABLES_WAIT_SECONDS = 600.0
+_TABLES_PAUSE_SECONDS = 1.0
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
 
@@ -75,6 +85,7 @@ def migrate(
     database_url: str,
     folder: Path = FOLDER,
     on_applied: Callable[[str], None] = lambda _name: None,
+    on_waiting: Callable[[str], None] = lambda _name: None,
 ) -> list[str]:
     """Apply every file of ``folder`` that the database has not seen yet.
 
@@ -82,13 +93,15 @@ def migrate(
         database_url: A libpq URL; its role must own the schema.
         folder: Where the numbered files are.
         on_applied: Called with a file's name as soon as it is committed.
+        on_waiting: Called once with the name of a file that has to wait for a table.
 
     Returns:
         The names applied by this call, in order; empty when there was nothing to do.
 
     Raises:
         MigrationError: A file was edited, removed, misnamed or comes late, or its SQL failed, or
-            another run held the lock for ten minutes. Files before it stay applied.
+            another run held the lock, or other sessions a table, for ten minutes. Files before it
+            stay applied.
         psycopg.OperationalError: The database cannot be reached.
     """
     known = read_folder(folder)
@@ -99,7 +112,7 @@ def migrate(
         session.execute(_CREATE_HISTORY)
         applied: list[str] = []
         for migration in _pending(known, _history(session)):
-            _apply(session, migration)
+            _apply(session, migration, on_waiting)
             applied.append(migration.name)
             on_applied(migration.name)
         return applied
@@ -158,18 +171,43 @@ def _pending(
     return pending
 
 
-def _apply(session: psycopg.Connection, migration: Migration) -> None:
-    row = (migration.version, migration.name, migration.sha256)
+def _apply(
+    session: psycopg.Connection, migration: Migration, on_waiting: Callable[[str], None]
+) -> None:
     try:
         if migration.in_transaction:
-            with session.transaction():
-                session.execute(migration.sql)
-                session.execute(_RECORD, row)
+            _apply_at_once(session, migration, on_waiting)
         else:
             session.execute(migration.sql)
-            session.execute(_RECORD, row)
+            _record(session, migration)
     except psycopg.Error as exc:
         raise MigrationError(f"{migration.name}: {_first_line(exc)}") from exc
+
+
+def _apply_at_once(
+    session: psycopg.Connection, migration: Migration, on_waiting: Callable[[str], None]
+) -> None:
+    """Apply all of a file in one transaction, as soon as nobody holds its tables."""
+    deadline = time.monotonic() + _TABLES_WAIT_SECONDS
+    for attempt in itertools.count(1):
+        try:
+            with session.transaction():
+                session.execute(_TABLE_WAIT)
+                session.execute(migration.sql)
+                _record(session, migration)
+        except psycopg.errors.LockNotAvailable as exc:
+            if time.monotonic() >= deadline:
+                reason = "others have held a table that it changes for ten minutes"
+                raise MigrationError(f"{migration.name}: {reason}") from exc
+            if attempt == 1:
+                on_waiting(migration.name)
+            time.sleep(_TABLES_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _record(session: psycopg.Connection, migration: Migration) -> None:
+    session.execute(_RECORD, (migration.version, migration.name, migration.sha256))
 
 
 def _first_line(exc: psycopg.Error) -> str:

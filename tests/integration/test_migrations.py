@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from migrations import runner
 from migrations.runner import FOLDER, MigrationError, migrate, read_folder
 
 
@@ -155,6 +156,52 @@ def test_a_file_may_opt_out_of_the_transaction_even_while_others_wait(
 
     assert history(empty_database)[-1] == "0003_index.sql"
     assert exists(empty_database, "apples_idx")
+
+
+@pytest.fixture
+def held(empty_database: str, folder: Path) -> Iterator[psycopg.Connection]:
+    """A session in the middle of something with a table that the next file changes."""
+    migrate(empty_database, folder)
+    (folder / "0003_weights.sql").write_text(
+        "CREATE TABLE plums (id integer); ALTER TABLE apples ADD COLUMN grams integer;"
+    )
+    with psycopg.connect(empty_database) as session:
+        session.execute("INSERT INTO apples VALUES (1)")
+        yield session
+
+
+def test_a_file_gives_way_while_a_table_is_held_and_is_applied_afterwards(
+    empty_database: str, folder: Path, held: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_TABLE_WAIT", "SET LOCAL lock_timeout = '50ms'")
+    waiting = []
+
+    def let_go(name: str) -> None:
+        waiting.append(name)
+        # Nobody else waits behind it meanwhile.
+        with psycopg.connect(empty_database) as other:
+            other.execute("SET lock_timeout = '1s'")
+            other.execute("SELECT FROM apples")
+        held.commit()
+
+    applied = migrate(empty_database, folder, on_waiting=let_go)
+
+    assert (applied, waiting) == (["0003_weights.sql"], ["0003_weights.sql"])
+    assert exists(empty_database, "plums")
+
+
+def test_a_table_that_is_held_for_too_long_fails_the_file_and_nothing_changes(
+    empty_database: str, folder: Path, held: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_TABLE_WAIT", "SET LOCAL lock_timeout = '50ms'")
+    monkeypatch.setattr(runner, "_TABLES_WAIT_SECONDS", 0.0)
+
+    with pytest.raises(MigrationError, match=r"^0003_weights.sql: others have held a table"):
+        migrate(empty_database, folder)
+
+    held.commit()
+    assert history(empty_database) == ["0001_apples.sql", "0002_pears.sql"]
+    assert not exists(empty_database, "plums")
 
 
 def run_command(**environment: str) -> subprocess.CompletedProcess[str]:
