@@ -113,7 +113,8 @@ def test_a_listener_survives_the_end_of_its_connection_and_reports_what_it_may_h
     notifier.signal({Channel.OUTCOME})
     heard.expect({Channel.OUTCOME})
 
-    assert ended == [{"ended": True}]
+    # The one before may not have been missed yet.
+    assert {"ended": True} in ended
 
 
 def test_a_notifier_survives_the_end_of_its_connection(
