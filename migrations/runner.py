@@ -43,6 +43,9 @@ _TABLE_WAIT = "SET LOCAL lock_timeout = '2s'"
 _TABLES_WAIT_SECONDS = 600.0
 _TABLES_PAUSE_SECONDS = 1.0
 
+# Whoever holds one of a file's tables may wait for another: PostgreSQL ends the older wait.
+_HELD = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
 
 _CREATE_HISTORY = """
@@ -195,7 +198,7 @@ def _apply_at_once(
                 session.execute(_TABLE_WAIT)
                 session.execute(migration.sql)
                 _record(session, migration)
-        except psycopg.errors.LockNotAvailable as exc:
+        except _HELD as exc:
             if time.monotonic() >= deadline:
                 reason = "others have held a table that it changes for ten minutes"
                 raise MigrationError(f"{migration.name}: {reason}") from exc

@@ -78,9 +78,11 @@ class VolumeStoredFiles:
     def remove(self, file: Upload | BuildLogFile) -> None:
         with suppress(FileNotFoundError), self._home(file) as (home, name):
             if stat.S_ISDIR(os.stat(name, dir_fd=home, follow_symlinks=False).st_mode):
-                # An upload that goes on after all finds all of it, or nothing.
-                doomed = uuid4().hex
-                os.rename(name, doomed, src_dir_fd=home, dst_dir_fd=home)
+                doomed = name
+                if isinstance(file, Upload):
+                    # One that goes on after all finds all of it, or nothing.
+                    doomed = uuid4().hex
+                    os.rename(name, doomed, src_dir_fd=home, dst_dir_fd=home)
                 shutil.rmtree(doomed, dir_fd=home)
             else:
                 os.unlink(name, dir_fd=home)

@@ -6,6 +6,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,9 @@ from psycopg.conninfo import make_conninfo
 
 from migrations import runner
 from migrations.runner import FOLDER, MigrationError, migrate, read_folder
+from tests.contracts.subjects import wait_until
+
+_WAITS = "SELECT FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 
 
 @pytest.fixture
@@ -188,6 +192,30 @@ def test_a_file_gives_way_while_a_table_is_held_and_is_applied_afterwards(
 
     assert (applied, waiting) == (["0003_weights.sql"], ["0003_weights.sql"])
     assert exists(empty_database, "plums")
+
+
+def test_a_file_gives_way_to_whoever_holds_one_of_its_tables_and_waits_for_another(
+    empty_database: str, folder: Path, held: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began to wait first, so PostgreSQL ends its wait."""
+    (folder / "0003_weights.sql").write_text(
+        "ALTER TABLE pears ADD COLUMN grams integer; ALTER TABLE apples ADD COLUMN grams integer;"
+    )
+    monkeypatch.setattr(
+        runner, "_TABLE_WAIT", "SET LOCAL lock_timeout = '30s'; SET LOCAL deadlock_timeout = '1s'"
+    )
+    held.execute("SET LOCAL deadlock_timeout = '60s'")
+
+    with ThreadPoolExecutor(1) as pool:
+        migration = pool.submit(migrate, empty_database, folder)
+        with psycopg.connect(empty_database, autocommit=True) as beside:
+            wait_until(
+                lambda: beside.execute(_WAITS, (held.info.backend_pid,)).fetchone() is not None
+            )
+        held.execute("SELECT FROM pears")
+        held.commit()
+
+    assert migration.result() == ["0003_weights.sql"]
 
 
 def test_a_table_that_is_held_for_too_long_fails_the_file_and_nothing_changes(

@@ -10,6 +10,8 @@ from typing import LiteralString
 
 import psycopg
 
+from tests.integration.volume_files import files_on
+
 TABLES: tuple[LiteralString, ...] = (
     "images", "builds", "containers", "events", "outbox", "hostnames", "host_ports",
 )  # fmt: skip
@@ -39,8 +41,7 @@ class World:
     def footprint(self) -> Footprint:
         with psycopg.connect(self.database_url) as connection:
             rows = {table: self._rows(connection, table) for table in TABLES}
-        files = tuple(sorted(str(path.relative_to(self.volume)) for path in self._paths()))
-        return Footprint(rows, files)
+        return Footprint(rows, tuple(sorted(files_on(self.volume))))
 
     @contextlib.contextmanager
     def left_alone(self) -> Iterator[None]:
@@ -62,9 +63,6 @@ class World:
     def incoming_files(self) -> list[Path]:
         """What is being uploaded or extracted at the moment."""
         return list((self.volume / ".incoming").iterdir())
-
-    def _paths(self) -> Iterator[Path]:
-        return self.volume.rglob("*")
 
     def _rows(self, connection: psycopg.Connection, table: LiteralString) -> tuple[str, ...]:
         query = psycopg.sql.SQL("SELECT t::text FROM {} t ORDER BY 1").format(

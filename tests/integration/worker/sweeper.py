@@ -11,6 +11,7 @@ from application.publish_tag import PublishTag
 from application.sweep_leftovers import SweepLeftovers
 from application.sweep_report import SweepReport
 from tests.contracts.fake_docker import App, ImageLabels
+from tests.integration.volume_files import files_on
 from tests.integration.worker.worker import Worker
 
 GRACE_SECONDS = 3600.0
@@ -59,7 +60,7 @@ class Sweeper:
             os.utime(each, (changed_at.timestamp(),) * 2, follow_symlinks=False)
 
     def files(self) -> set[str]:
-        return {str(path.relative_to(self.base)) for path in self.base.rglob("*")}
+        return files_on(self.base)
 
 
 def mends_of(worker: Worker) -> MendTags:
