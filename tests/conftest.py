@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from entrypoints.dev.database_server import DatabaseServer
 from entrypoints.dev.engine import docker_engine
@@ -29,6 +30,18 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+# One profile for every property: no deadline on a slow machine, and a failure can be replayed. With
+# CI=true the examples are always the same; elsewhere each run looks at new ones, a failure is kept
+# in `.hypothesis` and printed as a blob for `@reproduce_failure`.
+settings.register_profile(
+    "orchestrator",
+    deadline=None,
+    print_blob=True,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("orchestrator")
 
 _MARKED = {"broker": "broker", "engine_host": "engine"}
 

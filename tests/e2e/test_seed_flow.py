@@ -12,6 +12,7 @@ import pytest
 
 from entrypoints.dev.example_contexts import archive
 from entrypoints.dev.scratch_image import write_scratch_context
+from tests.contracts.subjects import wait_until
 from tests.e2e.running_service import RunningService
 
 pytestmark = [pytest.mark.engine, pytest.mark.broker]
@@ -166,6 +167,7 @@ def test_deleting_an_image_removes_its_tags_and_its_context(
 ) -> None:
     image_id = service.upload(hello_context, tag="v2")
     image = service.http.get(f"/api/images/{image_id}").json()
+    service.wait_for("SELECT 1 FROM builds WHERE image_id = %s AND public_tag_set", image_id)
     tags_before = service.tags_in_docker(image_id)
     folder = Path(service.settings["BUILD_CONTEXT_BASE_DIR"], "1", str(image_id))
     (container,) = service.http.post(f"/api/containers/{image_id}").json()
@@ -195,7 +197,8 @@ def test_deleting_an_image_cancels_its_running_build_and_no_process_of_it_is_lef
     deleted = service.http.delete(f"/api/images/{image_id}?wait=60")
 
     assert deleted.status_code == 204
-    assert not _processes("sleep 98765")
+    # BuildKit ends the step's process once its client has gone.
+    wait_until(lambda: not _processes("sleep 98765"))
     types = service.rows(
         "SELECT type FROM events WHERE stream = %s ORDER BY id", f"image/{image_id}"
     )

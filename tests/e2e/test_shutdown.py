@@ -16,7 +16,8 @@ from tests.e2e.running_service import RunningService, running_service
 
 pytestmark = [pytest.mark.engine, pytest.mark.broker]
 
-BOUND_SECONDS = 5.0
+# 4.5 s after the signal each ends itself, whatever it waits for; the rest is a busy machine's.
+BOUND_SECONDS = 8.0
 
 _LISTENS_LATE = """\
 FROM scratch

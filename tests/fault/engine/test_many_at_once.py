@@ -41,7 +41,7 @@ def pair(
 ) -> Iterator[Pair]:
     settings = {
         "HOST_PORT_RANGE": f"24300-{24300 + _PORTS - 1}",
-        "DATABASE_POOL_SIZE": "20",
+        "DATABASE_POOL_SIZE": "40",
         # Tags bear user and image: another installation of the same user would share them.
         "DEV_USER_ID": "pair",
     }

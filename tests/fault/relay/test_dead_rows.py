@@ -57,4 +57,4 @@ def test_90000_dead_rows_beside_an_open_writer_leave_fetches_and_latency_as_they
     )
     assert without_floor > _MOST_BUFFERS * 5, "the rows are not dead enough to prove anything"
     assert after.buffers < _MOST_BUFFERS
-    assert after.seconds < 3 * before.seconds + 0.02
+    assert after.seconds < 3 * before.seconds + 0.1

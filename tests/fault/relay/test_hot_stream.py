@@ -16,7 +16,7 @@ from tests.integration.relay.harness import count, wait_until
 
 pytestmark = pytest.mark.broker
 
-_BACKLOG = 4_000
+_BACKLOG = 6_000
 _TRICKLE = 12
 
 _CONTRADICT = "UPDATE outbox SET key = %(key)s WHERE stream = 'container/50'"
@@ -48,7 +48,8 @@ def test_streams_do_not_wait_for_the_backlog_of_another(
         f" most {max(busy):.2f} s; the backlog moved by {rate:.0f} events/s"
     )
     assert left > 0, "the backlog was gone before the others were published"
-    assert max(busy) < 1.0 + 3 * max(idle)
+    # All but one: a pause of a busy machine is not the backlog.
+    assert sorted(busy)[-2] < 1.0 + 3 * max(idle)
     assert consumer.duplicates == 0
 
 

@@ -24,28 +24,28 @@ def test_threads_files_and_sessions_of_a_term_end_with_it(
     prepare_streams(database, 1)
     relay = start_relay()
     wait_until(relay.ready, "the relay is ready")
-    for ended in range(_FIRST_TERMS):
-        _serve_a_term(ended, database, topic, relay, consumer)
+    _serve_terms(range(_FIRST_TERMS), database, topic, relay, consumer)
     threads, files = relay.holds
     sessions = number_of_sessions(database, RELAY)
 
-    for ended in range(_FIRST_TERMS, _TERMS):
-        _serve_a_term(ended, database, topic, relay, consumer)
+    _serve_terms(range(_FIRST_TERMS, _TERMS), database, topic, relay, consumer)
 
-    consumer.expect_ledger(database, RECOVERY_SECONDS)
     assert relay.metric("relay_takeovers_total") >= _TERMS
     wait_until(lambda: relay.holds[0] <= threads, f"{relay.holds[0]} threads, then {threads}")
     wait_until(lambda: relay.holds[1] <= files, f"{relay.holds[1]} files, then {files}")
     wait_until(lambda: number_of_sessions(database, RELAY) <= sessions, f"{sessions} sessions")
+    consumer.expect_ledger(database, RECOVERY_SECONDS)
     note(f"{_TERMS} terms: {threads} threads, {files} files, {sessions} sessions, as after the 3rd")
 
 
-def _serve_a_term(
-    ended: int, database: str, topic: str, relay: RelayUnderTest, consumer: FollowingConsumer
+def _serve_terms(
+    terms: range, database: str, topic: str, relay: RelayUnderTest, consumer: FollowingConsumer
 ) -> None:
-    """Let it publish one event, and end its session."""
-    write(database, topic, 1)
-    consumer.wait_for(ended + 1, RECOVERY_SECONDS)
-    lines = len(relay.lines)
-    wait_until(lambda: end_sessions(database, LEADER) == 1, "its session is ended")
-    relay.wait_for("session lost", after=lines)
+    """Let it publish one event in each; the session before ends first. The last one goes on."""
+    for term in terms:
+        if term > 0:
+            lines = len(relay.lines)
+            wait_until(lambda: end_sessions(database, LEADER) == 1, "its session is ended")
+            relay.wait_for("session lost", after=lines)
+        write(database, topic, 1)
+        consumer.wait_for(term + 1, RECOVERY_SECONDS)

@@ -33,8 +33,9 @@ _MOST_BUFFERS = 150
 # Beside it stand the ids of which it is not known whether they will ever commit: those of the open
 # transaction, and those rolled back since. Each is looked up by itself, up to a bound.
 _MOST_BUFFERS_BESIDE_A_WRITER = 500
-# An event's way to its acknowledgement beside the open transaction: what a busy machine doubles.
-_MOST_TIMES, _NOISE_SECONDS = 3, 0.02
+# An event's way to its acknowledgement beside the open transaction: what a busy machine doubles,
+# and what it adds if it got busy since the measure was taken.
+_MOST_TIMES, _NOISE_SECONDS = 3, 0.1
 
 _TAKE_AN_ID = "SELECT pg_current_xact_id()"
 _LOCK_ANOTHER_ROW = "UPDATE aggregates SET sequence = sequence WHERE id = %(id)s"

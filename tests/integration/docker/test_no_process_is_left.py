@@ -89,7 +89,7 @@ def test_a_build_that_was_interrupted(real: Subject, seconds: str) -> None:
 
 
 def test_a_build_that_took_too_long(real: Subject, seconds: str) -> None:
-    order = real.build_order(_context(real.folder, seconds), timeout_seconds=6.0)
+    order = real.build_order(_context(real.folder, seconds), timeout_seconds=15.0)
     seen = threading.Event()
 
     def watch() -> None:

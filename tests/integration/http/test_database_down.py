@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 import httpx
 import psycopg
@@ -65,10 +66,10 @@ def test_without_a_database_answers_are_503_and_it_comes_back_by_itself(
         wait_until(lambda: client.get("/readyz").status_code == 200, "it is ready again")
         with Backstage(url) as backstage:
             backstage.work_off(image_id)
-            assert waiting.result(5).json()["status"] == "stopped"
+            assert waiting.result(20).json()["status"] == "stopped"
             _wait_until_it_listens(url)
             delays = [_delay(client, backstage, background, path, image_id) for _ in range(6)]
-        assert sum(delays) / len(delays) < 0.35, "the poll answers, not the notification"
+        assert median(delays) < 0.35, "the poll answers, not the notification"
 
 
 def _requests(client: httpx.Client, path: str) -> dict[str, Callable[[], httpx.Response]]:

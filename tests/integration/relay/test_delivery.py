@@ -70,7 +70,7 @@ def test_a_notification_is_not_needed_but_is_heeded_at_once(
 
     with psycopg.connect(database) as writer:
         record(writer, [silent])
-    wait_until(lambda: count(database, "outbox") == 0, "the poll finds it", seconds=5)
+    wait_until(lambda: count(database, "outbox") == 0, "the poll finds it", seconds=15)
     with psycopg.connect(database, autocommit=True) as writer:
         record(writer, [announced])
         writer.execute("NOTIFY orchestrator_outbox")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from application import retries
 from tests.contracts.fake_engine import FakeContainerEngine
 from tests.integration.postgres.installation import Installation
 from tests.integration.worker.auditor import Auditor
@@ -21,7 +22,9 @@ def shared_installation(
 
 
 @pytest.fixture
-def worker(shared_installation: Installation) -> Worker:
+def worker(shared_installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """What is to be tried again rests until the test says that it is due."""
+    monkeypatch.setattr(retries, "FIRST_SECONDS", 60.0)
     shared_installation.empty()
     return Worker(shared_installation, FakeContainerEngine())
 

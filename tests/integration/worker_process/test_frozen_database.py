@@ -14,7 +14,8 @@ from tests.integration.worker_process.conftest import WorkerSettings
 from tests.integration.worker_process.freezing_proxy import FreezingProxy
 from tests.integration.worker_process.running_dispatcher import running_dispatcher, wait_for
 
-BOUND_SECONDS = 5.0
+# It ends itself after 4.5 s; the rest is a busy machine's.
+BOUND_SECONDS = 8.0
 LEASE_SECONDS = 3.0
 
 _LEASE = "SELECT lease_until > now() FROM builds"

@@ -11,7 +11,7 @@ from tests.integration.worker.images import build, builds_of, uploaded
 from tests.integration.worker.worker import Worker
 from tests.integration.worker_process.running_dispatcher import running_dispatcher, wait_for
 
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 5.0
 
 _SET = "SELECT FROM builds WHERE image_id = %s AND public_tag_set"
 

@@ -9,11 +9,17 @@ import pytest
 
 from adapters.docker.container_engine import DockerContainerEngine
 from application.engine_calls import CallLimits
-from tests.unit.docker.shims import LIMIT, Shim
+from tests.unit.docker.shims import PATIENCE, Shim
 
 
 @pytest.fixture
-def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shim:
+def limit() -> float:
+    """What each call may take, in seconds."""
+    return PATIENCE
+
+
+@pytest.fixture
+def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float) -> Shim:
     """Make an engine whose `docker` is a shell script."""
 
     def make(script: str) -> DockerContainerEngine:
@@ -27,7 +33,7 @@ def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shim:
             installation_id="test",
             publish_host_ip="127.0.0.1",
             scratch=tmp_path / "scratch",
-            limits=CallLimits(*(LIMIT,) * 7),
+            limits=CallLimits(*(limit,) * 7),
         )
 
     return make

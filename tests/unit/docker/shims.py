@@ -13,6 +13,8 @@ from typing import Self
 from adapters.docker.container_engine import DockerContainerEngine
 from application.engine_calls import BuildOrder, ContainerOrder
 
+# A client that answers gets so long on a busy machine, one that hangs no longer than LIMIT.
+PATIENCE = 20.0
 LIMIT = 0.5
 DOCKER_ID = "3052b3ed" * 8
 
@@ -56,7 +58,7 @@ class Mark:
         return found
 
 
-def build_order(folder: Path, seconds: float = LIMIT) -> BuildOrder:
+def build_order(folder: Path, seconds: float = PATIENCE) -> BuildOrder:
     (folder / "context").mkdir(exist_ok=True)
     return BuildOrder(
         build_id=1,

@@ -12,7 +12,7 @@ from adapters.docker.build_limit import BuildLimit
 from adapters.docker.container_engine import DockerContainerEngine
 from application.errors import BuildInterrupted, BuildTimedOut, OutcomeUnknown
 from tests.contracts.subjects import wait_until
-from tests.unit.docker.shims import Mark, Shim, build_order
+from tests.unit.docker.shims import LIMIT, Mark, Shim, build_order
 
 
 class Clock:
@@ -118,7 +118,7 @@ def test_a_build_whose_engine_does_not_answer_has_not_reached_its_limit(
     engine, mark = watched(shim, stopped), Mark()
 
     with mark, pytest.raises(OutcomeUnknown) as cut_off:
-        engine.build(build_order(tmp_path))
+        engine.build(build_order(tmp_path, LIMIT))
 
     assert not isinstance(cut_off.value, BuildTimedOut)
     assert "within 1 seconds" in str(cut_off.value)

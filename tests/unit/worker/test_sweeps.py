@@ -81,6 +81,7 @@ def troubled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Troubled]:
     thread.start()
     yield troubled
     thread.close()
+    thread._thread.join(10)
 
 
 def counted(name: str, **labels: str) -> float:
