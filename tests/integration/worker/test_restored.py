@@ -1,5 +1,6 @@
 """After a restored backup no number that consumers may have seen is given again."""
 
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -13,14 +14,15 @@ from tests.contracts.subjects import wait_until
 from tests.integration.worker.auditor import Auditor
 from tests.integration.worker.worker import Worker
 
-_API = """
+_CONNECTED = """
 SELECT FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'orchestrator-api'
+WHERE datname = current_database() AND application_name LIKE 'orchestrator-%'
+  AND application_name <> 'orchestrator-restored'
 """
 
 
 def restore(
-    worker: Worker, *, force: bool = False, sleep: Callable[[float], None] = lambda _seconds: None
+    worker: Worker, *, force: bool = False, sleep: Callable[[float], None] = time.sleep
 ) -> restoration.Raised:
     return PostgresRestoration(worker.installation.url, sleep=sleep).raise_numbers(force=force)
 
@@ -114,7 +116,7 @@ def test_it_is_refused_while_the_service_is_connected(worker: Worker, name: str)
     container_id = worker.run_container()
     with psycopg.connect(worker.installation.url, application_name=name):
         with pytest.raises(CommandRefused, match=name):
-            restore(worker)
+            restore(worker, sleep=lambda _seconds: None)
         before = worker.installation.row("containers", container_id)["sequence"]
         restore(worker, force=True)
 
@@ -130,7 +132,7 @@ def test_what_was_just_stopped_is_waited_for_until_its_session_is_gone(worker: W
     def stop(seconds: float) -> None:
         pauses.append(seconds)
         stopped.close()
-        wait_until(lambda: not worker.installation.rows(_API))
+        wait_until(lambda: not worker.installation.rows(_CONNECTED))
 
     restore(worker, sleep=stop)
 
