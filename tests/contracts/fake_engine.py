@@ -67,7 +67,8 @@ class FakeContainerEngine:
 
     Attributes:
         calls: (method, what it was about), in the order in which they were made.
-        builds_interrupted: ids of builds that were to be ended.
+        builds_interrupted: ids of builds that were ended while they ran. One that is over may be
+            asked to end all the same, by who has not seen yet that it is.
     """
 
     def __init__(self, docker: FakeDocker | None = None, installation_id: str = "test") -> None:
@@ -137,9 +138,9 @@ class FakeContainerEngine:
 
     def interrupt_build(self, build_id: int) -> None:
         with self._lock:
-            self.builds_interrupted.add(build_id)
             for running in self._running:
                 if running.key == _build_key(build_id):
+                    self.builds_interrupted.add(build_id)
                     running.ended.set()
 
     def interrupt_all(self) -> None:

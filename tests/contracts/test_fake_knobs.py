@@ -85,8 +85,10 @@ def test_a_held_build_can_be_interrupted(engine: FakeContainerEngine, tmp_path: 
     assert held.reached.wait(WAIT_SECONDS)
     engine.interrupt_build(3)
     thread.join()
+    engine.interrupt_build(4)
 
     assert [type(error) for error in errors] == [BuildInterrupted]
+    assert engine.builds_interrupted == {3}
     assert engine.snapshot().tags == {}
 
 
