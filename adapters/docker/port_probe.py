@@ -63,8 +63,9 @@ class PortProbe:
             OSError: out of descriptors or the like; it may pause and go on.
         """
         now = time.monotonic()
-        if self.open_since is not None:
-            return Verdict.READY
+        if self.connection is not None and self.open_since is not None:
+            # It may have been closed while others were seen to, after the selector had looked.
+            return self._read(self.connection, silent=Verdict.READY)
         if now >= self.deadline:
             return Verdict.TIMED_OUT
         if self.connection is None:
@@ -79,16 +80,7 @@ class PortProbe:
             return None
         if self.open_since is None:
             return self._connected(connection)
-        try:
-            received = connection.recv(1)
-        except BlockingIOError:
-            return None
-        except OSError:
-            received = b""
-        if received:
-            return Verdict.READY
-        self.pause()
-        return None
+        return self._read(connection, silent=None)
 
     def pause(self) -> None:
         """Connect again a while later, each time a longer one."""
@@ -126,6 +118,18 @@ class PortProbe:
         self.open_since = time.monotonic()
         self.act_at = self.open_since + SETTLE_SECONDS
         self.selector.modify(connection, selectors.EVENT_READ, self)
+        return None
+
+    def _read(self, connection: socket.socket, *, silent: Verdict | None) -> Verdict | None:
+        try:
+            received = connection.recv(1)
+        except BlockingIOError:
+            return silent
+        except OSError:
+            received = b""
+        if received:
+            return Verdict.READY
+        self.pause()
         return None
 
     def _refused(self, code: int) -> Verdict | None:
