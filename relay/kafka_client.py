@@ -20,6 +20,7 @@ from relay.pending_event import PendingEvent
 # 0.2 s or more into several, and goes on with the next after one of them raised a fatal error: the
 # reports it then brings find the exception set, fail, and are lost (confluent-kafka 2.16).
 _SLICE_SECONDS = 0.15
+# What is purged is reported at once; a process that gets no time for it needs longer.
 _PURGE_SECONDS = 0.3
 
 # librdkafka takes a message for delivered when a later batch of its partition was: a broker that
@@ -124,9 +125,11 @@ class KafkaClient:
         self._log.muted = True
         self._producer.purge()
         # Each report still to come refers to this object and would keep the client alive.
-        given_up_at = time.monotonic() + _PURGE_SECONDS
-        while len(self._producer) and time.monotonic() < given_up_at:
+        left, reported_at = len(self.in_flight), time.monotonic()
+        while len(self._producer) and time.monotonic() - reported_at < _PURGE_SECONDS:
             self.flush()
+            if len(self.in_flight) < left:
+                left, reported_at = len(self.in_flight), time.monotonic()
 
     def _report(self, event: PendingEvent, error: KafkaError | None, message: Message) -> None:
         handed_over_at = self.in_flight.pop(event.id)

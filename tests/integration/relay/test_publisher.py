@@ -4,11 +4,12 @@ import logging
 import socket
 import time
 from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
 
-from relay.kafka_client import Options
+from relay.kafka_client import KafkaClient, Options
 from relay.pending_event import PendingEvent
 from relay.publisher import ALONE, ONE_BY_ONE, Publisher
 from relay.settings import KafkaSettings
@@ -70,6 +71,30 @@ def test_whatever_is_in_flight_when_a_publisher_is_given_up_is_reported(
         publisher.take_acknowledged()
         assert publisher.under_way == 0
         assert publisher.failures
+
+
+def test_all_is_reported_to_a_process_that_has_hardly_any_time_for_it(
+    topic: str, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = KafkaClient._report
+
+    def slow_report(*told: Any) -> None:
+        until = time.monotonic() + 0.000_5
+        while time.monotonic() < until:
+            pass
+        report(*told)
+
+    publisher = Publisher({**options, "batch.num.messages": 100}, _LOG, list)
+    first, rest = events_of(topic, _EVENTS)[:100], events_of(topic, _EVENTS)[100:]
+    send(publisher, first)
+    wait_until(partial(some_are_acknowledged, publisher), "the first are acknowledged")
+    monkeypatch.setattr(KafkaClient, "_report", slow_report)
+    send(publisher, rest)
+
+    publisher.discard()
+
+    publisher.take_acknowledged()
+    assert publisher.under_way == 0
 
 
 def test_a_batch_that_fails_speaks_against_each_of_its_messages_and_not_against_kafka(
