@@ -18,6 +18,7 @@ from entrypoints.dev import kafka_topics
 from entrypoints.dev.kafka import Broker, start_broker
 from entrypoints.dev.kafka_jars import BrokerUnavailableError
 from entrypoints.dev.kafka_mock import MockBroker
+from tests.contracts.subjects import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,11 @@ def test_a_topic_is_created_with_a_limit_which_is_changed_later(
     admin = AdminClient({"bootstrap.servers": own_broker.bootstrap_servers})
     assert codes == [0, 1, 0]
     assert capsys.readouterr().err == f"{topic}: Topic '{topic}' already exists.\n"
+
+    def limit() -> str | None:
+        value = admin.describe_configs([resource])[resource].result(10)["max.message.bytes"].value
+        return None if value is None else str(value)
+
+    # The controller answers first, and its broker hears of it some time later.
+    wait_until(lambda: limit() == "2000")
     assert len(admin.list_topics(topic, timeout=10).topics[topic].partitions) == 3
-    config = admin.describe_configs([resource])[resource].result(10)
-    assert config["max.message.bytes"].value == "2000"

@@ -47,7 +47,7 @@ def test_requests_that_wait_are_answered_202_and_their_wishes_stand(
 
         took = _seconds_to_stop(process)
 
-        response = answer.result(1)
+        response = answer.result(20)
         assert (response.status_code, response.json()[0]["status"]) == (202, "creating")
         assert took < LIMIT_SECONDS
         backstage.work_off(image_id)

@@ -137,7 +137,8 @@ def test_two_transactions_that_deadlock_are_both_carried_out(installation: Insta
     results = race([lambda: lock(first, second), lambda: lock(second, first)])
 
     assert results == [second, first]
-    assert len(attempts) == 3
+    # Who was ended may be back before the other has woken up, and they meet once more.
+    assert len(attempts) >= 3
 
 
 def test_a_serialisation_failure_is_repeated_and_one_that_stays_is_given_up(

@@ -32,6 +32,7 @@ StartRelay = Callable[..., RelayUnderTest]
 
 # The leader gives one at least every quarter of a second.
 _SIGNS_OF_LIFE = 12
+_LIMIT = "max.message.bytes"
 _LAST_SIGN = """
 SELECT state_change FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'orchestrator-relay candidate %'
@@ -247,12 +248,21 @@ def _see_signs_of_life(database: str) -> None:
 
 
 def limit_messages(broker: Broker, topic: str, max_bytes: int) -> None:
-    """Create the topic, unless it is there, and set its largest message."""
+    """Let the topic's largest message be this from now on; create it, unless it is there."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     if topic not in admin.list_topics(timeout=10).topics:
-        admin.create_topics([NewTopic(topic, num_partitions=2)])[topic].result(10)
-    change = ConfigEntry(
-        "max.message.bytes", str(max_bytes), incremental_operation=AlterConfigOpType.SET
-    )
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
-    admin.incremental_alter_configs([resource])[resource].result(10)
+        made = NewTopic(topic, num_partitions=2, config={_LIMIT: str(max_bytes)})
+        admin.create_topics([made])[topic].result(10)
+        return
+    # The controller answers first, and its broker takes one change after the other, some time
+    # later: what it tells of may not be in force yet, but what it told of before that is.
+    for limit in (max_bytes - 1, max_bytes):
+        change = ConfigEntry(_LIMIT, str(limit), incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
+        admin.incremental_alter_configs([resource])[resource].result(10)
+        wait_until(lambda: _limit(admin, topic) == limit, "the broker knows of it")  # noqa: B023 - asked at once
+
+
+def _limit(admin: AdminClient, topic: str) -> int:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    return int(admin.describe_configs([resource])[resource].result(10)[_LIMIT].value)

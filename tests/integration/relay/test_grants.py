@@ -32,6 +32,10 @@ _SEQUENCES = "ON SEQUENCE"
 _LOCKING = "GRANT UPDATE (bucket) ON outbox"
 _LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 _HORIZON = "SELECT id FROM ledger_horizon"
+_SESSIONS = """
+SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'orchestrator-relay %'
+"""
 _LOCK = "SELECT FROM outbox WHERE id = 2 FOR UPDATE"
 
 StartRelay = Callable[..., RelayUnderTest]
@@ -87,6 +91,7 @@ def test_a_role_with_the_grants_of_the_readme_may_use_every_command(
     relay = start_relay()
     wait_until(relay.ready, "the relay has made the topic")
     relay.terminate()
+    wait_until(lambda: not _has_sessions(database), "the server has missed its sessions")
     kept, over = Row(1, 1), Row(2, 1, "container.deleted", recorded_at=_LONG_AGO)
     record_rows(database, kept, over)
     record_rows(database, skipped := Row(3, 1), pending=True)
@@ -173,6 +178,11 @@ def test_a_role_that_may_not_lock_rows_is_told_which_grant_it_lacks(
         pytest.raises(psycopg.errors.InsufficientPrivilege, match=re.escape(_LOCKING)),
     ):
         delete_unlocked(session, [1])
+
+
+def _has_sessions(database: str) -> bool:
+    with psycopg.connect(database) as reader:
+        return reader.execute(_SESSIONS).fetchone() is not None
 
 
 def _horizon(database: str) -> int:

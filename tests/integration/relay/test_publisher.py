@@ -58,6 +58,7 @@ def options(broker: Broker, topic: str) -> Options:
 def test_whatever_is_in_flight_when_a_publisher_is_given_up_is_reported(
     topic: str, options: Options
 ) -> None:
+    failed = 0
     for _ in range(5):
         publisher = Publisher({**options, "batch.num.messages": 100}, _LOG, list)
         first, rest = events_of(topic, _EVENTS)[:100], events_of(topic, _EVENTS)[100:]
@@ -70,7 +71,9 @@ def test_whatever_is_in_flight_when_a_publisher_is_given_up_is_reported(
         # Nothing waits for a report: what is neither settled nor failed would never be.
         publisher.take_acknowledged()
         assert publisher.under_way == 0
-        assert publisher.failures
+        failed += len(publisher.failures)
+    # Of one, the broker may be so quick, or this thread so slow, that nothing was in flight.
+    assert failed
 
 
 def test_all_is_reported_to_a_process_that_has_hardly_any_time_for_it(
