@@ -14,6 +14,8 @@ from application.errors import EngineError
 from application.leased_engine import LeasedEngine
 from domain.container import Container
 from domain.container_status import ContainerStatus
+from domain.end_of_run import unwished_cause
+from domain.events import Cause
 from domain.observation import Observation
 
 _AT_REST = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPED, ContainerStatus.EXITED})
@@ -24,7 +26,7 @@ def observe(engine: LeasedEngine, outcomes: ContainerOutcomes, container: Contai
     if container.status not in _AT_REST:
         outcomes.looked()
         return
-    seen = engine.look_for(container, dated=True)
+    seen = _looked_at(engine, container)
     if seen is None:
         record_vanished(engine, outcomes, container)
     elif seen.running:
@@ -37,6 +39,24 @@ def observe(engine: LeasedEngine, outcomes: ContainerOutcomes, container: Contai
         outcomes.looked()
         if container.lacks_last_words_of(seen):
             fetch_last_words(engine, outcomes, seen)
+
+
+def _looked_at(engine: LeasedEngine, container: Container) -> Observation | None:
+    """Look at it; at an end that nobody wished, and that seems to be its own, a second time.
+
+    An engine that ends in order takes nobody in any more before it ends its containers, but answers
+    until its own end whoever was connected by then. So it is the second look that tells: it meets
+    nobody, or an engine that has begun anew.
+
+    Raises:
+        EngineUnreachable: the engine ends, and what it said of the container says nothing of that.
+    """
+    seen = engine.look_for(container, dated=True)
+    if container.status is not ContainerStatus.RUNNING or seen is None or seen.running:
+        return seen
+    if unwished_cause(seen) is Cause.ENGINE_RESTART:
+        return seen
+    return engine.look_for(container, dated=True)
 
 
 def fetch_last_words(engine: LeasedEngine, outcomes: ContainerOutcomes, seen: Observation) -> None:

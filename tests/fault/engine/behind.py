@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from entrypoints.dev.private_engine import Engine
+from tests.contracts.subjects import wait_until
 from tests.e2e.running_service import RunningService
 
 Event = dict[str, Any]
+
+# As long as anything else is waited for here.
+_RUNS_SECONDS = 60.0
 
 
 def moment(text: str) -> datetime:
@@ -59,6 +63,22 @@ class Behind:
             runs,
         )
         return row
+
+    def wait_until_it_runs(self, container: Event) -> None:
+        """Return once the run that is recorded is the one that Docker has.
+
+        A record alone may be of a run that ended with the engine, which nobody has noticed yet.
+        """
+        wait_until(lambda: self._runs_as_recorded(container), _RUNS_SECONDS)
+
+    def _runs_as_recorded(self, container: Event) -> bool:
+        row = self.state(container)
+        if row["status"] != "running":
+            return False
+        template = "{{.State.Running}} {{.State.StartedAt}}"
+        answer = self.docker("inspect", "--format", template, row["docker_id"])
+        running, started = answer.split()
+        return running == "true" and moment(started) == row["started_at"]
 
     def told(self, container: Event, count: int) -> list[Event]:
         """Return the container's events as Kafka has them, once there are so many."""

@@ -132,7 +132,7 @@ def test_an_engine_killed_while_containers_are_made_costs_nothing_but_time(
     behind.engine.start()
 
     for container in containers:
-        behind.wait_for_status(container, "running")
+        behind.wait_until_it_runs(container)
         told = behind.recorded(container)
         assert told[:2] == RAN
         assert told[2:] in ([], ["stopped", "started"])

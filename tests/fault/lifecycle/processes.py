@@ -19,6 +19,7 @@ from entrypoints.dev.ports import free_ports
 from entrypoints.dev.postgres import Postgres
 from entrypoints.dev.service_processes import ServiceProcess, clean_environment
 from migrations.runner import migrate
+from tests.contracts.subjects import wait_until
 from tests.fault.lifecycle.engines import EngineUnderTest
 from tests.fault.lifecycle.kills import Victim
 
@@ -35,6 +36,10 @@ _IN_HAND = """
 SELECT EXISTS (SELECT FROM containers WHERE lease_until > now())
     OR EXISTS (SELECT FROM images WHERE lease_until > now())
     OR EXISTS (SELECT FROM builds WHERE lease_until > now()) AS any
+"""
+_SESSIONS_OF_THE_API = """
+SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'orchestrator-api'
 """
 
 
@@ -124,6 +129,8 @@ class Processes:
         """Kill it; PostgreSQL is back when this returns, and nothing else is."""
         if victim is Victim.API:
             self.api.kill()
+            # What it sent last may be committed after its death: nobody looks before that.
+            wait_until(lambda: not self.rows(_SESSIONS_OF_THE_API))
         elif victim is Victim.WORKER and self._running:
             self._running.pop(0).kill()
         elif victim is Victim.ENGINE:

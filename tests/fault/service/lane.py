@@ -108,9 +108,14 @@ class Lane:
 
     def _recover(self, real: RealOperation, end: End, *, died: bool) -> Recovery:
         began, waited_for = time.monotonic(), ["the worker"]
+        left: list[str] = []
+        missing = ""
 
         def is_over() -> bool:
-            if missing := self._missing(real, end):
+            nonlocal missing
+            missing, found = self._look(real, end)
+            left[:] = found
+            if missing:
                 waited_for.append(missing)
             return not missing
 
@@ -118,10 +123,8 @@ class Lane:
             with contextlib.suppress(AssertionError):
                 wait_until(is_over, _RECOVERED_SECONDS)
             seconds = time.monotonic() - began
-            missing, found = self._missing(real, end), self._service.agreement()
-            assert not missing, missing
-            assert not found.differences, found.differences
-        return Recovery(died, seconds, found.left, waited_for[-1])
+        assert not missing, missing
+        return Recovery(died, seconds, left, waited_for[-1])
 
     @contextlib.contextmanager
     def _restarted(self) -> Iterator[None]:
@@ -134,9 +137,15 @@ class Lane:
 
     def _missing(self, real: RealOperation, end: End) -> str:
         """Return what is still missing to an end; nothing if it has come."""
+        missing, _ = self._look(real, end)
+        return missing
+
+    def _look(self, real: RealOperation, end: End) -> tuple[str, Sequence[str]]:
+        """Return the same, and what the same look finds left for a sweep."""
         stage, now = self._stage, self._stage.end()
         if now != end:
-            return f"{now} instead of {end}"
+            return f"{now} instead of {end}", ()
         if left := real.waits_for(stage):
-            return f"left over: {', '.join(left)}"
-        return self._service.disagreement()
+            return f"left over: {', '.join(left)}", ()
+        found = self._service.look()
+        return "; ".join(found.differences), found.left

@@ -1,5 +1,7 @@
 """A container that ended by itself is started again by its policy, after its backoff."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from application.bring_up_container import Verdict
@@ -99,6 +101,32 @@ def test_what_ended_with_the_engine_runs_again_whatever_its_policy_and_exit_code
 
     assert worker.status(container_id) == "running"
     assert worker.told(container_id) == [*RAN, "stopped", "started"]
+    assert causes(worker, container_id) == ["api", "api", "engine_restart", "engine_restart"]
+
+
+@pytest.mark.parametrize("policy", ["never", "on-failure"])
+def test_an_end_that_an_engine_tells_of_while_it_ends_in_order_is_told_as_the_engines(
+    worker: Worker, policy: str
+) -> None:
+    container_id = with_policy(worker, policy)
+    claim, held = worker.observe(container_id), worker.engine.hold_next("inspect")
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(worker.carry_out, claim)
+        assert held.reached.wait(10)
+        # It ends its containers, answers whoever is connected, and takes nobody in any more.
+        worker.docker.end(worker.docker_id(container_id), 0)
+        worker.docker.reachable = False
+        held.let_go.set()
+        looking.result(10)
+    meanwhile = worker.told(container_id)
+    worker.docker.reboot()
+    worker.docker.reachable = True
+    worker.pass_over()
+    worker.work()
+
+    assert meanwhile == RAN
+    assert worker.status(container_id) == "running"
     assert causes(worker, container_id) == ["api", "api", "engine_restart", "engine_restart"]
 
 
