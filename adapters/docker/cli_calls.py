@@ -57,12 +57,13 @@ class CliCalls:
             OutcomeUnknown: it was cut off by its limit, or by a stranger's signal.
             EngineError: what Docker said, classified.
         """
-        # A cleaner of temporary folders may have been here.
-        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         call = CliCall(self._docker_host, self._scratch / uuid.uuid4().hex, seconds, key)
         with self._lock:
             if self._closed:
                 raise EngineInterrupted("this worker ends")
+            # A cleaner of temporary folders may have been here. Not once this worker ends: it has
+            # removed the folder itself, and nobody would again.
+            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._running.add(call)
         try:
             yield call

@@ -24,7 +24,8 @@ def shared_installation(
 @pytest.fixture
 def worker(shared_installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Worker:
     """What is to be tried again rests until the test says that it is due."""
-    monkeypatch.setattr(retries, "FIRST_SECONDS", 60.0)
+    for pause in ("FIRST_SECONDS", "UNREACHABLE_SECONDS", "EXHAUSTED_FIRST_SECONDS"):
+        monkeypatch.setattr(retries, pause, 60.0)
     shared_installation.empty()
     return Worker(shared_installation, FakeContainerEngine())
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import psycopg
 import pytest
@@ -33,20 +34,25 @@ def meeting(worker: Worker, held: int, write: Callable[[], object]) -> Iterator[
     """Hold a row in a transaction until a writer waits for it; at the end the writer is done."""
     with (
         psycopg.connect(worker.installation.url) as beside,
-        psycopg.connect(worker.installation.url, autocommit=True) as watching,
         ThreadPoolExecutor(1) as pool,
     ):
         # Whoever finds the deadlock gives way: it is to be the other side.
         beside.execute("SET LOCAL deadlock_timeout = '60s'")
         beside.execute(_TAKE, [held])
         writing = pool.submit(write)
-        deadline = time.monotonic() + 20
-        while watching.execute(_WAITING).fetchone() is None:
-            assert time.monotonic() < deadline
-            threading.Event().wait(0.01)
+        wait_until_waiting(worker, 1)
         yield beside
         beside.commit()
         writing.result(20)
+
+
+def wait_until_waiting(worker: Worker, number: int) -> None:
+    """Wait until so many sessions wait for a row."""
+    with psycopg.connect(worker.installation.url, autocommit=True) as watching:
+        deadline = time.monotonic() + 20
+        while len(watching.execute(_WAITING).fetchall()) < number:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
 
 
 def drift(*, running: int, nominated: int) -> Drift:
@@ -94,10 +100,21 @@ def test_a_pass_that_loses_against_another_notes_it_again(
 ) -> None:
     first, second = two_containers
     noted = drift(running=first, nominated=second)
+    note = partial(worker.census.note, worker.engine_id, noted, 0.0)
 
-    with meeting(
-        worker, second, lambda: worker.census.note(worker.engine_id, noted, 0.0)
-    ) as beside:
-        beside.execute(_TAKE, [first])
+    # A deadlock is looked for once, soon after a wait began. For the pass to be who finds it, the
+    # other side has to wait already when the pass gets its first lock.
+    with (
+        psycopg.connect(worker.installation.url, application_name="under-test") as other,
+        meeting(worker, first, note) as beside,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("SET LOCAL deadlock_timeout = '60s'")
+        other.execute(_TAKE, [second])
+        taking = pool.submit(other.execute, _TAKE, [first])
+        wait_until_waiting(worker, 2)
+        beside.commit()
+        taking.result(20)
+        other.commit()
 
     assert is_nominated(worker, second)

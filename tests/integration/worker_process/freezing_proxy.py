@@ -49,7 +49,7 @@ class FreezingProxy:
         self._most = most
         self._flowing = threading.Event()
         self._flowing.set()
-        self._cut = False
+        self._cut = threading.Event()
         self._sockets: list[socket.socket] = []
         self.unanswered = threading.Event()
         address = {"host": "127.0.0.1", "hostaddr": "127.0.0.1"}
@@ -66,12 +66,12 @@ class FreezingProxy:
 
     def cut(self) -> None:
         """End all connections, and every new one at once."""
-        self._cut = True
+        self._cut.set()
         _close(self._sockets)
 
     def restore(self) -> None:
         """Pass new connections on again."""
-        self._cut = False
+        self._cut.clear()
 
     def freeze(self) -> None:
         self.unanswered.clear()
@@ -85,13 +85,17 @@ class FreezingProxy:
         with contextlib.suppress(OSError):
             for number in itertools.count(1):
                 client, _ = self._listener.accept()
-                if self._cut:
+                if self._cut.is_set():
                     client.close()
                     continue
                 if number == self._most:
                     self._listener.close()
                 server = self._connect()
                 self._sockets += [client, server]
+                if self._cut.is_set():
+                    # Since it was accepted.
+                    _close([client, server])
+                    continue
                 for source, sink in ((client, server), (server, client)):
                     arguments = (source, sink, source is client)
                     threading.Thread(target=self._pass_on, args=arguments, daemon=True).start()

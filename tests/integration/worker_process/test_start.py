@@ -87,14 +87,16 @@ def test_a_database_that_goes_away_again_at_the_start_is_waited_for_until_it_is_
     log = tmp_path / "log"
 
     # Whoever starts looks at the database over one connection, and works over others.
-    with FreezingProxy(database, most=1) as first:
+    # It comes back on its port, which no outgoing connection may have taken meanwhile.
+    (port,) = free_ports(1)
+    with FreezingProxy(database, port=port, most=1) as first:
         process = ServiceProcess("worker", worker_settings(first.url), log)
         process.start(ready=False)
         wait_until(lambda: GONE_AGAIN in log.read_text(), "it looks again")
         # For longer than the pool tries by itself.
         wait_until(lambda: "reconnection attempt in pool" in log.read_text(), "it is long away")
         wait_until(lambda: "refused" in _readiness(process)[1], "it tells what it waits for")
-    with FreezingProxy(database, port=first.port):
+    with FreezingProxy(database, port=port):
         wait_until(lambda: _readiness(process)[0] == 200, "it is ready")
         process.stop()
 

@@ -55,8 +55,8 @@ def verdicts() -> Verdicts:
 
 @pytest.fixture
 def slow_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that is a thread of this process may take a second to close what it accepted."""
-    monkeypatch.setattr(port_probe, "SETTLE_SECONDS", 1.0)
+    """A proxy that hangs up may take its time on a busy machine: it has more than 250 ms."""
+    monkeypatch.setattr(port_probe, "SETTLE_SECONDS", 2.0)
 
 
 def test_an_app_that_keeps_the_connection_open_is_ready(
@@ -197,7 +197,7 @@ def test_two_hundred_at_once_each_get_one_verdict(
     with socket.create_server((LOCALHOST, 0), backlog=256) as server, _serving(_close) as proxy:
         for key in range(200):
             address = _address(server) if key % 2 else proxy
-            prober.watch(key, address, _in(4.0), verdicts)
+            prober.watch(key, address, _in(3.0), verdicts)
         assert threading.active_count() <= threads + 1
 
         told = dict(verdicts.next() for _ in range(200))
@@ -212,27 +212,30 @@ def test_what_is_forgotten_gets_no_verdict(
     prober: SelectorReadinessProber, verdicts: Verdicts
 ) -> None:
     with _serving(_close) as proxy, socket.create_server((LOCALHOST, 0)) as server:
-        # A deadline that no machine reaches before it is forgotten, but the last one does after it.
-        forgotten_by = _in(2.0)
-        prober.watch(1, proxy, forgotten_by, verdicts)
+        # Not so early that its time could be over before it is forgotten.
+        prober.watch(1, proxy, _in(2.5), verdicts)
         prober.forget(1)
         prober.forget(99)
         prober.watch(2, _address(server), _in(WAIT_SECONDS), verdicts)
-        assert verdicts.next() == (2, Verdict.READY)
-        prober.watch(3, proxy, forgotten_by + 0.1, verdicts)
+        prober.watch(3, proxy, _in(3.0), verdicts)
 
-        assert verdicts.next() == (3, Verdict.TIMED_OUT)
+        told = dict([verdicts.next(), verdicts.next()])
+    assert told == {2: Verdict.READY, 3: Verdict.TIMED_OUT}
     assert verdicts.none_more
 
 
-@pytest.mark.usefixtures("slow_proxy")
 def test_a_key_that_is_watched_again_gets_the_verdict_of_its_last_probe(
     prober: SelectorReadinessProber, verdicts: Verdicts
 ) -> None:
-    with _serving(_close) as proxy, socket.create_server((LOCALHOST, 0)) as server:
-        prober.watch(1, proxy, _in(0.8), verdicts)
-        prober.forget(1)
-        prober.watch(1, _address(server), _in(WAIT_SECONDS), verdicts)
+    with socket.create_server((LOCALHOST, 0)) as server:
+
+        def change(_key: int, _verdict: Verdict) -> None:
+            # In the prober's own thread: it takes no step between these.
+            prober.watch(1, _address(server), _in(-1.0), verdicts)
+            prober.forget(1)
+            prober.watch(1, _address(server), _in(WAIT_SECONDS), verdicts)
+
+        prober.watch(2, _address(server), _in(-1.0), change)
 
         assert verdicts.next() == (1, Verdict.READY)
     assert verdicts.none_more
@@ -271,12 +274,12 @@ def test_it_closes_with_probes_pending_and_tells_nothing_more(verdicts: Verdicts
         for key in range(20):
             prober.watch(key, _address(server), _in(WAIT_SECONDS), verdicts)
 
-        began = time.monotonic()
         prober.close()
         prober.close()
         prober.watch(99, _address(server), _in(0.0), verdicts)
+        prober._thread.join(WAIT_SECONDS / 2)
 
-    assert time.monotonic() - began < 1.5
+    assert not prober._thread.is_alive()
     assert verdicts.none_more
 
 
