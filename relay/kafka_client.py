@@ -125,8 +125,11 @@ class KafkaClient:
         self._producer.purge()
         # Each report still to come refers to this object and would keep the client alive.
         given_up_at = time.monotonic() + _PURGE_SECONDS
-        while len(self._producer) and time.monotonic() < given_up_at:
+        while len(self._producer):
+            # Once at least: this thread may have stood still for all of that time.
             self.flush()
+            if time.monotonic() >= given_up_at:
+                return
 
     def _report(self, event: PendingEvent, error: KafkaError | None, message: Message) -> None:
         handed_over_at = self.in_flight.pop(event.id)
