@@ -20,8 +20,9 @@ from relay.pending_event import PendingEvent
 # 0.2 s or more into several, and goes on with the next after one of them raised a fatal error: the
 # reports it then brings find the exception set, fail, and are lost (confluent-kafka 2.16).
 _SLICE_SECONDS = 0.15
-# What is purged is reported at once; a process that gets no time for it needs longer.
-_PURGE_SECONDS = 0.3
+# What is purged is reported at once; but one slice may go by while this thread stands still, and
+# one may end with a fatal error.
+_SILENT_SLICES = 3
 
 # librdkafka takes a message for delivered when a later batch of its partition was: a broker that
 # has forgotten the producer accepts that one although it refused this one. The offset that a broker
@@ -125,11 +126,11 @@ class KafkaClient:
         self._log.muted = True
         self._producer.purge()
         # Each report still to come refers to this object and would keep the client alive.
-        left, reported_at = len(self.in_flight), time.monotonic()
-        while len(self._producer) and time.monotonic() - reported_at < _PURGE_SECONDS:
+        left, silent = len(self.in_flight), 0
+        while len(self._producer) and silent < _SILENT_SLICES:
             self.flush()
-            if len(self.in_flight) < left:
-                left, reported_at = len(self.in_flight), time.monotonic()
+            silent = 0 if len(self.in_flight) < left else silent + 1
+            left = len(self.in_flight)
 
     def _report(self, event: PendingEvent, error: KafkaError | None, message: Message) -> None:
         handed_over_at = self.in_flight.pop(event.id)

@@ -14,7 +14,7 @@ from relay.leadership import CANDIDATE, Leadership, open_session
 from relay.metrics import Metrics
 from relay.settings import Settings
 from relay.shutdown import Shutdown
-from relay.term import Term
+from relay.term import CHECKING, Term
 from relay.topics import Topics
 from relay.wakeup import WakeUp
 from relay.watchers import BrokerWatcher, DatabaseWatcher
@@ -89,6 +89,8 @@ class RelayProcess:
             require_tables(session)
             if not self._stand_by(Leadership(session)):
                 return
+            # Before the role, or it would be ready for a moment, whatever they are like.
+            self._status.publishing = CHECKING
             self._status.role = Role.LEADER
             self._metrics.leader.set(1)
             self._metrics.takeovers.inc()

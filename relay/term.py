@@ -38,6 +38,8 @@ _BATCHES_IN_FLIGHT = 4
 # the room of others; with what waits behind it no more than this many batches are in memory.
 _MOST_BATCHES_HELD = 10
 _SLICE_SECONDS = 0.2
+# What a leader says of itself until it has found its topics.
+CHECKING = "the topics are being checked"
 # How long the backlog of a few streams is sent on before the database is asked for others.
 _HURRY_SECONDS = 0.05
 
@@ -76,7 +78,7 @@ class Term:
         Raises:
             psycopg.Error: The session is lost, and the lock with it.
         """
-        self._status.publishing = "the topics are being checked"
+        self._status.publishing = CHECKING
         try:
             while not self._shutdown.requested:
                 try:

@@ -1,26 +1,18 @@
 """What an operator does to a topic, rightly or not."""
 
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stub leaves three out
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-)
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import AdminClient
 
 from entrypoints.dev.kafka import Broker
+from tests.integration.relay import topics
 from tests.integration.relay.harness import wait_until
 
-PARTITIONS = 3
 _REQUEST_SECONDS = 30.0
 
 
 def create_topic(broker: Broker, topic: str, *, max_message_bytes: int | None = None) -> None:
     """Create it, with a limit to what one batch may hold if one is given."""
     settings = {"max.message.bytes": str(max_message_bytes)} if max_message_bytes else {}
-    new = NewTopic(topic, num_partitions=PARTITIONS, config=settings)
-    admin = _admin(broker)
-    admin.create_topics([new])[topic].result(_REQUEST_SECONDS)
+    topics.create_topic(_admin(broker), topic, settings)
 
 
 def delete_topic(broker: Broker, topic: str) -> None:
@@ -34,13 +26,8 @@ def delete_topic(broker: Broker, topic: str) -> None:
 
 
 def limit_messages(broker: Broker, topic: str, max_message_bytes: int) -> None:
-    """Change the limit of a topic that exists."""
-    change = ConfigEntry(
-        "max.message.bytes", str(max_message_bytes), incremental_operation=AlterConfigOpType.SET
-    )
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
-    admin = _admin(broker)
-    admin.incremental_alter_configs([resource])[resource].result(_REQUEST_SECONDS)
+    """Change the limit of a topic that exists; returns when the broker keeps to it."""
+    topics.limit_messages(_admin(broker), topic, max_message_bytes)
 
 
 def _admin(broker: Broker) -> AdminClient:

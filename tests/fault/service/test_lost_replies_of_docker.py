@@ -39,7 +39,8 @@ def test_lost_late_and_senseless_answers_of_each_call_are_recovered_from(
         shim.plan("container create", "500", "garbage", "lose")
         shim.plan("container start", "500", "lose", "delay 1")
         shim.plan("container inspect", "garbage")
-        created = http.post(f"/api/containers/{image_id}?wait=60")
+        # Each of the six failures may cost it a pause, in the worst case 47 s of them together.
+        created = http.post(f"/api/containers/{image_id}?wait=120")
         container_id = created.json()[0]["id"]
         in_docker = service.engine.port.list_ours()
         ran = service.told(f"container/{container_id}")

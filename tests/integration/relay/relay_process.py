@@ -116,6 +116,20 @@ class RelayUnderTest:
     def ready(self) -> bool:
         return self.get("/readyz")[0] == 200
 
+    def wait_until_told(self, text: str) -> tuple[int, str]:
+        """Return the first answer about readiness that holds the text.
+
+        To ask once more is another answer: what was told may be over.
+        """
+        answers: list[tuple[int, str]] = []
+
+        def told() -> bool:
+            answers.append(self.get("/readyz"))
+            return text in answers[-1][1]
+
+        wait_until(told, f"readiness tells {text!r}")
+        return answers[-1]
+
     def kill(self) -> None:
         """SIGKILL, which ends a paused process too."""
         self._process.kill()
@@ -131,9 +145,13 @@ class RelayUnderTest:
         self._process.send_signal(signal.SIGCONT)
 
     def terminate(self) -> tuple[int, float]:
-        """Send SIGTERM; return the exit code and how many seconds it took."""
+        """Send SIGTERM; return the exit code and how many seconds it took.
+
+        One that is paused goes on, and the signal is there already.
+        """
         started = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(signal.SIGCONT)
         code = self._process.wait(DEADLINE_SECONDS)
         return code, time.monotonic() - started
 

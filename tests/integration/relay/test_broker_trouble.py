@@ -5,15 +5,10 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stub leaves three out
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-)
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import AdminClient
 
 from entrypoints.dev import kafka
+from tests.integration.relay import topics
 from tests.integration.relay.conftest import Broker
 from tests.integration.relay.harness import (
     Event,
@@ -32,7 +27,6 @@ StartRelay = Callable[..., RelayUnderTest]
 
 # The leader gives one at least every quarter of a second.
 _SIGNS_OF_LIFE = 12
-_LIMIT = "max.message.bytes"
 _LAST_SIGN = """
 SELECT state_change FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'orchestrator-relay candidate %'
@@ -53,8 +47,7 @@ def test_a_broker_that_is_away_is_waited_for_and_shown_as_unready(
     try:
         with psycopg.connect(database) as writer:
             record(writer, events)
-        wait_until(lambda: '"broker":"_TRANSPORT' in relay.get("/readyz")[1], "readiness shows it")
-        code, unready = relay.get("/readyz")
+        code, unready = relay.wait_until_told('"broker":"_TRANSPORT')
     finally:
         mortal_broker.start()
 
@@ -77,7 +70,7 @@ def test_a_broker_that_hangs_is_warned_about_once_and_so_is_its_return(
         with psycopg.connect(database) as writer:
             record(writer, [Event("container:1", 1, topic)])
         stalled = relay.wait_for("publishing stalled")
-        code, unready = relay.get("/readyz")
+        code, _ = relay.wait_until_told('"publishing":"the broker has acknowledged nothing for ')
     finally:
         mortal_broker.thaw()
 
@@ -85,7 +78,6 @@ def test_a_broker_that_hangs_is_warned_about_once_and_so_is_its_return(
     wait_until(relay.ready, "the relay is ready again")
     assert (stalled["level"], stalled["under_way"]) == ("warning", 1)
     assert code == 503
-    assert '"publishing":"the broker has acknowledged nothing for ' in unready
     assert [line["event"] for line in relay.lines].count("publishing stalled") == 1
 
 
@@ -163,7 +155,8 @@ def test_a_missing_topic_is_waited_for_and_shown_as_unready(
         record(writer, [event])
     relay = start_relay(KAFKA_CREATE_TOPICS="false")
     relay.wait_for("publishing paused")
-    code, unready = relay.get("/readyz")
+    # A broker that takes its time is waited for before, and told of first.
+    code, _ = relay.wait_until_told(f"topic {topic} is missing")
 
     start_relay().wait_for("standing by")
     # The second relay may create topics.
@@ -171,7 +164,6 @@ def test_a_missing_topic_is_waited_for_and_shown_as_unready(
     messages = consume(broker.bootstrap_servers, topic, [event])
 
     assert code == 503
-    assert f"topic {topic} is missing" in unready
     expect_every_event_in_order(messages, [event])
 
 
@@ -248,21 +240,9 @@ def _see_signs_of_life(database: str) -> None:
 
 
 def limit_messages(broker: Broker, topic: str, max_bytes: int) -> None:
-    """Let the topic's largest message be this from now on; create it, unless it is there."""
+    """Create the topic, unless it is there, and set its largest message."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     if topic not in admin.list_topics(timeout=10).topics:
-        made = NewTopic(topic, num_partitions=2, config={_LIMIT: str(max_bytes)})
-        admin.create_topics([made])[topic].result(10)
+        topics.create_topic(admin, topic, {"max.message.bytes": str(max_bytes)}, partitions=2)
         return
-    # The controller answers first, and its broker takes one change after the other, some time
-    # later: what it tells of may not be in force yet, but what it told of before that is.
-    for limit in (max_bytes - 1, max_bytes):
-        change = ConfigEntry(_LIMIT, str(limit), incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
-        admin.incremental_alter_configs([resource])[resource].result(10)
-        wait_until(lambda: _limit(admin, topic) == limit, "the broker knows of it")  # noqa: B023 - asked at once
-
-
-def _limit(admin: AdminClient, topic: str) -> int:
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    return int(admin.describe_configs([resource])[resource].result(10)[_LIMIT].value)
+    topics.limit_messages(admin, topic, max_bytes)

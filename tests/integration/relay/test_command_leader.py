@@ -6,11 +6,11 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from tests.integration.relay.command_harness import Row, record, run_command, write
 from tests.integration.relay.conftest import Broker
 from tests.integration.relay.harness import RelayUnderTest, count, wait_until
+from tests.integration.relay.topics import create_topic
 
 pytestmark = pytest.mark.broker
 
@@ -40,8 +40,8 @@ def test_after_a_skip_the_rest_of_the_stream_is_published(
     assert (listed.values["code"], listed.values["behind"]) == ("MSG_SIZE_TOO_LARGE", "2")
     assert ended.code == 0, ended
     wait_until(lambda: count(database, "outbox") == 0, "the rest is published")
-    # It counts what is deleted already.
-    wait_until(lambda: relay.metric("relay_published_events_total") == 2, "the rest is counted")
+    # What is deleted is counted afterwards.
+    wait_until(lambda: relay.metric("relay_published_events_total") == 2, "both are counted")
     wait_until(lambda: relay.metric("relay_blocked_streams") == 0, "nothing is blocked")
 
 
@@ -61,7 +61,7 @@ def test_a_release_is_tried_by_whoever_leads(
 
     assert again["stream"] == "container/1"
     wait_until(lambda: count(database, "outbox") == 0, "all of it is published")
-    wait_until(lambda: wide.metric("relay_published_events_total") == 3, "all of it is counted")
+    wait_until(lambda: wide.metric("relay_published_events_total") == 3, "all are counted")
 
 
 def test_a_replay_waits_for_the_horizon_of_the_relay(
@@ -69,7 +69,7 @@ def test_a_replay_waits_for_the_horizon_of_the_relay(
 ) -> None:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     target = f"replayed-{uuid.uuid4()}"
-    admin.create_topics([NewTopic(target, num_partitions=1)])[target].result(30)
+    create_topic(admin, target, partitions=1)
     arguments = ("replay", "--user", "user-1", "--to-topic", target)
     servers = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
     relay = start_relay()

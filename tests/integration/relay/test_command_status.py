@@ -1,5 +1,6 @@
 """``status`` and ``blocked``: what an operator sees, with the database alone."""
 
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -143,11 +144,14 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(database: str) -> None:
     for event in events:
         block(database, event)
 
-    # The read end is closed before the command can have written anything.
-    with start_command("blocked", environment={"DATABASE_URL": database}) as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        process.stdout = None
+    # The read end is closed before the command is there to write anything.
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    environment = {"DATABASE_URL": database}
+    with (
+        open(write_end, "w") as nobody,  # noqa: PTH123 - a pipe, no file
+        start_command("blocked", environment=environment, stdout=nobody) as process,
+    ):
         _, err = process.communicate()
 
     assert (process.returncode, err) == (141, "")

@@ -17,8 +17,8 @@ from typing import Any, Self
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
+from tests.integration.relay import topics
 from tests.integration.relay.conftest import Broker
 from tests.integration.relay.relay_process import DEADLINE_SECONDS, wait_until
 
@@ -103,7 +103,7 @@ def live(broker: Broker) -> Topic:
 
 def create_topic(bootstrap_servers: str, name: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, num_partitions=1)])[name].result(30)
+    topics.create_topic(admin, name, partitions=1)
 
 
 class ConsumerUnderTest:

@@ -14,7 +14,7 @@ from relay.leadership import Leadership, open_session
 from tests.integration.relay.harness import wait_until
 
 _ALIVE = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
-_WAITS = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+_WAITS = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -73,14 +73,15 @@ def test_a_leader_that_the_server_works_for_is_not_ended(
     database: str, leader: psycopg.Connection, standby: Leadership
 ) -> None:
     pid = leader.info.backend_pid
-    with psycopg.connect(database) as writer, leader.pipeline():
+    with (
+        psycopg.connect(database, autocommit=True) as observer,
+        psycopg.connect(database) as writer,
+        leader.pipeline(),
+    ):
         writer.execute("LOCK TABLE outbox")
         leader.execute("SELECT count(*) FROM outbox")
-        with psycopg.connect(database, autocommit=True) as observer:
-            wait_until(
-                lambda: observer.execute(_WAITS, [pid]).fetchone() is not None,
-                "the server works for it",
-            )
+        # Until the server has read it, the leader looks like one that hangs.
+        wait_until(lambda: observer.execute(_WAITS, [pid]).fetchone() == (1,), "it waits")
         for _ in range(3):
             standby.try_acquire()
         writer.commit()

@@ -5,12 +5,10 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from tests.integration.relay.command_harness import run_command
 from tests.integration.relay.conftest import Broker
 from tests.integration.relay.harness import (
-    DEADLINE_SECONDS,
     Event,
     RelayUnderTest,
     consume,
@@ -18,6 +16,7 @@ from tests.integration.relay.harness import (
     record,
     wait_until,
 )
+from tests.integration.relay.topics import create_topic
 
 pytestmark = pytest.mark.broker
 
@@ -40,7 +39,6 @@ def test_an_event_for_a_topic_that_is_missing_blocks_its_stream_until_it_is_rele
     line = relay.wait_for("stream blocked")
     consume(broker.bootstrap_servers, topic, good)
     wait_until(lambda: count(database, "outbox") == 2, "the others are published")
-    # Its broker may not have been asked yet.
     wait_until(relay.ready, "the relay itself is well")
     with psycopg.connect(database) as reader:
         blocked = reader.execute(_BLOCKED).fetchall()
@@ -72,8 +70,8 @@ def test_an_event_for_a_topic_that_is_missing_can_be_skipped(
 
 
 def _create(broker: Broker, topic: str) -> None:
-    client = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    client.create_topics([NewTopic(topic, num_partitions=1)])[topic].result(DEADLINE_SECONDS)
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    create_topic(admin, topic, partitions=1)
 
 
 def _topics(broker: Broker) -> set[str]:
