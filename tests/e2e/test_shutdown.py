@@ -19,12 +19,14 @@ pytestmark = [pytest.mark.engine, pytest.mark.broker]
 # 4.5 s after the signal each ends itself, whatever it waits for; the rest is a busy machine's.
 BOUND_SECONDS = 8.0
 
+# It listens when it is told to (`_let_listen`).
 _LISTENS_LATE = """\
 FROM scratch
 COPY busybox /busybox
 COPY index.html /www/index.html
 STOPSIGNAL SIGKILL
-CMD ["/busybox", "sh", "-c", "/busybox sleep 5; exec /busybox httpd -f -p $PORT -h /www"]
+CMD ["/busybox", "sh", "-c", \
+     "until [ -e /listen ]; do /busybox sleep 0.1; done; exec /busybox httpd -f -p $PORT -h /www"]
 """
 
 _BUILDS_LONG = """\
@@ -82,6 +84,8 @@ def test_a_worker_hands_a_starting_container_back_and_the_next_one_sees_it_run(
     seconds = _stopped_in(own_service.worker)
     (handed_back,) = own_service.rows("SELECT * FROM containers WHERE id = %s", id_)
     own_service.worker.start()
+    own_service.wait_for("SELECT 1 FROM containers WHERE id = %s AND lease_epoch > 1", id_)
+    _let_listen(own_service, image_id)
     own_service.wait_for("SELECT 1 FROM containers WHERE id = %s AND status = 'running'", id_)
     in_docker = own_service.containers_in_docker(image_id)
     deleted = own_service.http.delete(f"/api/containers/{id_}")
@@ -132,6 +136,10 @@ def test_a_killed_worker_is_replaced_and_the_container_is_started_once(
     own_service.worker.kill()
     own_service.worker.start()
     own_service.wait_for(
+        "SELECT 1 FROM containers WHERE id = %s AND lease_epoch > 1", container["id"]
+    )
+    _let_listen(own_service, image_id)
+    own_service.wait_for(
         "SELECT 1 FROM containers WHERE id = %s AND status = 'running'", container["id"]
     )
 
@@ -169,6 +177,13 @@ def _stopped_in(process: ServiceProcess) -> float:
     started = time.monotonic()
     process.stop()
     return time.monotonic() - started
+
+
+def _let_listen(service: RunningService, image_id: int) -> None:
+    (docker_id,) = service.containers_in_docker(image_id)
+    # It may be created and not started yet.
+    _until(lambda: service.docker("ps", "--quiet", "--filter", f"id={docker_id}"))
+    service.docker("exec", docker_id, "/busybox", "touch", "/listen")
 
 
 def _until(found: Callable[[], object]) -> None:
