@@ -21,6 +21,7 @@ from application.errors import (
     EngineUnreachable,
     NameConflict,
     PortConflict,
+    StartWedged,
 )
 from application.leased_engine import LeasedEngine
 from application.observe_container import fetch_last_words
@@ -31,7 +32,14 @@ from domain.errors import ContainerRefuses, NoFreePort
 from domain.events import Cause
 
 PORTS_TRIED = 5
+STARTS_TRIED = 3
 NAMES_TRIED = 3
+
+
+_WEDGED = (
+    "the engine was killed while it started the container, and can start it again only after it is"
+    " restarted in order; a new container is not affected"
+)
 
 
 class Verdict(Enum):
@@ -140,8 +148,7 @@ class BringUpContainer:
     ) -> Probe:
         for _ in range(PORTS_TRIED):
             try:
-                container, docker_id = self._create(engine, outcomes, container)
-                engine.start(docker_id)
+                container, docker_id = self._create_and_start(engine, outcomes, container)
             except PortConflict:
                 # The object that could not be bound bears the name of the next one.
                 if (left := engine.look_for(container)) is not None:
@@ -153,6 +160,20 @@ class BringUpContainer:
                 continue
             return Probe(container, docker_id, _port_of(container))
         raise EngineRefused(f"{PORTS_TRIED} host ports in turn were taken by others")
+
+    def _create_and_start(
+        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
+    ) -> tuple[Container, str]:
+        for _ in range(STARTS_TRIED):
+            container, docker_id = self._create(engine, outcomes, container)
+            try:
+                engine.start(docker_id)
+            except StartWedged:
+                # Nobody was told of it yet, so another one may take its place.
+                engine.remove(docker_id)
+            else:
+                return container, docker_id
+        raise EngineTransient("the engine does not start it")
 
     def _create(
         self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
@@ -189,6 +210,9 @@ class BringUpContainer:
             raise EngineRefused(
                 f"host port {container.external_port} is taken by another process"
             ) from exc
+        except StartWedged as exc:
+            # Its Docker id is what consumers know it by: no other one may take its place.
+            raise EngineRefused(_WEDGED) from exc
         return Probe(container, seen.docker_id, _port_of(container))
 
 

@@ -201,6 +201,14 @@ class PortConflict(EngineError):
     """Somebody else listens on the host port already."""
 
 
+class StartWedged(EngineError):
+    """The engine died while it started the container, and refuses every other start of it.
+
+    So does Engine 20.10, if it was killed: what is left of the start lasts until an engine that is
+    ended in order takes it along. Nothing of the app runs.
+    """
+
+
 class OutcomeUnknown(EngineError):
     """The call was cut off by its time limit or killed: it may or may not have been done."""
 

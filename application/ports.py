@@ -176,6 +176,7 @@ class ContainerEngine(Protocol):
 
         Raises:
             PortConflict: the container remains, not running.
+            StartWedged: so it does, and it cannot be started any more.
         """
 
     def stop(self, docker_id: str, grace_seconds: float) -> None:

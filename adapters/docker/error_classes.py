@@ -22,6 +22,7 @@ from application.errors import (
     NameConflict,
     OutcomeUnknown,
     PortConflict,
+    StartWedged,
 )
 
 REASON_CHARACTERS = 500
@@ -96,6 +97,7 @@ _OF_CALLS: _Table = (
         _texts(r"port is already allocated|address already in use|ports are not available"),
     ),
     (NameConflict, _texts(r"is already in use by container")),
+    (StartWedged, _texts(r"daemon: (id already in use|task [0-9a-f]{64}: already exists)$")),
     (
         Gone,
         _texts(

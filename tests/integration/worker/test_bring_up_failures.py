@@ -2,7 +2,7 @@
 
 import pytest
 
-from application.bring_up_container import PORTS_TRIED
+from application.bring_up_container import PORTS_TRIED, STARTS_TRIED
 from application.errors import (
     EngineError,
     EngineExhausted,
@@ -10,6 +10,7 @@ from application.errors import (
     EngineUnreachable,
     NameConflict,
     OutcomeUnknown,
+    StartWedged,
 )
 from application.reconcile_container import CREATE_ATTEMPTS, EXHAUSTED_ATTEMPTS
 from tests.contracts.fake_docker import App
@@ -103,6 +104,35 @@ def test_a_call_that_was_cut_off_is_looked_into_and_tried_again(
     worker.work()
     assert (worker.status(container_id), len(worker.engine.snapshot().containers)) == ("running", 1)
     assert worker.told(container_id) == ["created", "started"]
+
+
+def test_a_new_container_whose_start_died_with_the_engine_is_created_anew(worker: Worker) -> None:
+    container_id = created(worker)
+    for _ in range(STARTS_TRIED - 1):
+        worker.engine.fail_next("start", StartWedged("id already in use"))
+
+    worker.work()
+
+    row = worker.installation.row("containers", container_id)
+    (seen,) = worker.engine.snapshot().containers.values()
+    assert (row["status"], row["attempts"], row["docker_id"]) == ("running", 0, seen.docker_id)
+    assert worker.told(container_id) == ["created", "started"]
+    assert worker.held_ports() == [row["external_port"]]
+
+
+def test_an_engine_that_starts_nothing_new_is_asked_again_later(worker: Worker) -> None:
+    container_id = created(worker)
+    for _ in range(STARTS_TRIED):
+        worker.engine.fail_next("start", StartWedged("id already in use"))
+
+    worker.work()
+
+    row = worker.installation.row("containers", container_id)
+    assert (row["status"], row["attempts"]) == ("creating", 1)
+    assert worker.engine.snapshot().containers == {}
+    worker.come_due()
+    worker.work()
+    assert worker.status(container_id) == "running"
 
 
 def test_an_engine_without_room_is_asked_some_times_and_then_the_container_has_failed(

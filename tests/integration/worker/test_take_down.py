@@ -2,7 +2,13 @@
 
 import pytest
 
-from application.errors import EngineTransient, EngineUnreachable, LeaseLost, OutcomeUnknown
+from application.errors import (
+    EngineTransient,
+    EngineUnreachable,
+    LeaseLost,
+    OutcomeUnknown,
+    StartWedged,
+)
 from domain.container_status import Desired
 from tests.contracts.fake_docker import App
 from tests.contracts.fake_engine import FakeContainerEngine
@@ -52,6 +58,23 @@ def test_a_later_start_on_a_taken_port_fails_and_keeps_what_it_has(worker: Worke
     assert row["status_reason"] == f"host port {FIRST_PORT} is taken by another process"
     assert (row["status"], row["external_port"]) == ("exited", FIRST_PORT)
     assert worker.told(container_id) == [*RAN, "stopped", "failed"]
+
+
+def test_a_later_start_that_died_with_the_engine_keeps_the_container_that_consumers_know(
+    worker: Worker,
+) -> None:
+    container_id = worker.run_container()
+    worker.wish(container_id, Desired.STOPPED)
+    docker_id = worker.docker_id(container_id)
+    worker.engine.fail_next("start", StartWedged("id already in use"))
+
+    worker.wish(container_id, Desired.RUNNING)
+
+    row = worker.installation.row("containers", container_id)
+    assert row["status_reason"].startswith("the engine was killed while it started the container")
+    assert (row["status"], row["docker_id"]) == ("exited", docker_id)
+    assert worker.told(container_id) == [*RAN, "stopped", "failed"]
+    assert worker.docker.find(docker_id) is not None
 
 
 def test_a_deletion_tells_the_end_of_the_run_first_and_cools_the_port_down(

@@ -20,6 +20,7 @@ from application.errors import (
     NameConflict,
     OutcomeUnknown,
     PortConflict,
+    StartWedged,
 )
 
 DAEMON = "Error response from daemon: "
@@ -123,6 +124,11 @@ CALLS: list[tuple[type[EngineError], str]] = [
             f'{DAEMON}Conflict. The container name "/web" is already in use by container "3052b3". '
             "You have to remove (or rename) that container to be able to reuse that name."
         ),
+    ),
+    (StartWedged, f"{DAEMON}id already in use\nError: failed to start containers: 4632d8d0ddbe"),
+    (
+        StartWedged,
+        f"{DAEMON}task {64 * 'e'}: already exists\nError: failed to start containers: {64 * 'e'}",
     ),
     (Gone, f"{DAEMON}No such container: web"),
     (Gone, f"{DAEMON}No such container: web\nError: failed to start containers: web"),
