@@ -98,9 +98,14 @@ class BringUpContainer:
 
         Raises:
             EngineUnreachable: it ended with the engine, and has to be started again.
+            EngineTransient: so it has, for the engine knows nothing of its start.
         """
         container = probe.container
         seen = engine.inspect(probe.docker_id, dated=True)
+        if seen is not None and seen.running and seen.started_at is None:
+            # Its start died with the engine; the one that came after publishes no port of it.
+            engine.stop(seen.docker_id, self._grace)
+            raise EngineTransient("the engine was killed while it started the container")
         port = container.spec.internal_port
         if seen is not None and seen.running:
             if verdict is Verdict.READY:

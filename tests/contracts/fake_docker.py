@@ -151,13 +151,24 @@ class FakeDocker:
                     self._end(container, exit_code)
             self.started_at = self._now()
 
+    def run_unpublished(self, reference: str) -> None:
+        """Let a container run as after a kill of the engine within its start.
+
+        The engine that came after has been told by containerd that it runs, and knows nothing else.
+        """
+        with self._lock:
+            container = self._existing(reference)
+            container.seen = replace(container.seen, running=True, started_at=None)
+
     def answers(self, port: int) -> bool:
         """Return whether a connection to the host port reaches a program that listens."""
         with self._lock:
             return any(
                 container.app.listens
                 for container in self._containers.values()
-                if container.seen.running and container.order.external_port == port
+                if container.seen.started_at is not None
+                and container.seen.running
+                and container.order.external_port == port
             )
 
     def becomes(self, reference: str, app: App) -> None:

@@ -135,6 +135,25 @@ def test_an_engine_that_starts_nothing_new_is_asked_again_later(worker: Worker) 
     assert worker.status(container_id) == "running"
 
 
+def test_what_runs_without_a_port_since_its_engine_was_killed_is_started_anew(
+    worker: Worker,
+) -> None:
+    container_id = created(worker)
+    worker.engine.fail_next("start", EngineUnreachable("the engine is killed"))
+    worker.work()
+    (name,) = worker.engine.snapshot().containers
+    worker.docker.run_unpublished(name)
+
+    for _ in range(2):
+        worker.come_due()
+        worker.work()
+
+    row = worker.installation.row("containers", container_id)
+    (seen,) = worker.engine.snapshot().containers.values()
+    assert (row["status"], row["started_at"]) == ("running", seen.started_at)
+    assert worker.told(container_id) == ["created", "started"]
+
+
 def test_an_engine_without_room_is_asked_some_times_and_then_the_container_has_failed(
     worker: Worker,
 ) -> None:
