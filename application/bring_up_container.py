@@ -14,27 +14,20 @@ from enum import Enum
 
 from application.absence import record_vanished, verify_absent
 from application.container_outcomes import ContainerOutcomes
-from application.engine_calls import ContainerOrder
 from application.errors import (
     EngineRefused,
     EngineTransient,
     EngineUnreachable,
-    NameConflict,
     PortConflict,
     StartWedged,
 )
 from application.leased_engine import LeasedEngine
+from application.new_container import create_and_start, port_of
 from application.observe_container import fetch_last_words
 from domain.container import Container
 from domain.container_status import ContainerStatus
 from domain.end_of_run import unwished_cause
-from domain.errors import ContainerRefuses, NoFreePort
 from domain.events import Cause
-
-PORTS_TRIED = 5
-STARTS_TRIED = 3
-NAMES_TRIED = 3
-
 
 _WEDGED = (
     "the engine was killed while it started the container, and can start it again only after it is"
@@ -81,7 +74,7 @@ class BringUpContainer:
         """Make the container run; None when that ended already, in failure or absence."""
         try:
             if container.status is ContainerStatus.CREATING:
-                return self._start_new(engine, outcomes, container)
+                return _watched(*create_and_start(engine, outcomes, container))
             return self._start_again(engine, outcomes, container)
         except EngineRefused as exc:
             self.give_up(engine, outcomes, str(exc))
@@ -148,56 +141,6 @@ class BringUpContainer:
         else:
             outcomes.failed_start(reason, logs, seen)
 
-    def _start_new(
-        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
-    ) -> Probe:
-        for _ in range(PORTS_TRIED):
-            try:
-                container, docker_id = self._create_and_start(engine, outcomes, container)
-            except PortConflict:
-                # The object that could not be bound bears the name of the next one.
-                if (left := engine.look_for(container)) is not None:
-                    engine.remove(left.docker_id)
-                try:
-                    container = outcomes.moved_port()
-                except NoFreePort as exc:
-                    raise EngineTransient("no host port is free at the moment") from exc
-                continue
-            return Probe(container, docker_id, _port_of(container))
-        raise EngineRefused(f"{PORTS_TRIED} host ports in turn were taken by others")
-
-    def _create_and_start(
-        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
-    ) -> tuple[Container, str]:
-        for _ in range(STARTS_TRIED):
-            container, docker_id = self._create(engine, outcomes, container)
-            try:
-                engine.start(docker_id)
-            except StartWedged:
-                # Nobody was told of it yet, so another one may take its place.
-                engine.remove(docker_id)
-            else:
-                return container, docker_id
-        raise EngineTransient("the engine does not start it")
-
-    def _create(
-        self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
-    ) -> tuple[Container, str]:
-        """Create the container, or adopt what an earlier attempt of this one left behind."""
-        for _ in range(NAMES_TRIED):
-            order = ContainerOrder.of(container, _port_of(container))
-            try:
-                return container, engine.create(order)
-            except NameConflict:
-                seen = engine.look_for(container)
-            if seen is None:
-                container = _renamed(outcomes)
-            elif seen.spec_hash == order.spec_hash:
-                return container, seen.docker_id
-            else:
-                engine.remove(seen.docker_id)
-        raise EngineTransient("the container's name stays taken")
-
     def _start_again(
         self, engine: LeasedEngine, outcomes: ContainerOutcomes, container: Container
     ) -> Probe | None:
@@ -218,17 +161,8 @@ class BringUpContainer:
         except StartWedged as exc:
             # Its Docker id is what consumers know it by: no other one may take its place.
             raise EngineRefused(_WEDGED) from exc
-        return Probe(container, seen.docker_id, _port_of(container))
+        return _watched(container, seen.docker_id)
 
 
-def _renamed(outcomes: ContainerOutcomes) -> Container:
-    try:
-        return outcomes.renamed()
-    except ContainerRefuses as exc:
-        raise EngineRefused("every name for it is taken by others") from exc
-
-
-def _port_of(container: Container) -> int:
-    if container.external_port is None:
-        raise EngineRefused("it holds no host port")
-    return container.external_port
+def _watched(container: Container, docker_id: str) -> Probe:
+    return Probe(container, docker_id, port_of(container))

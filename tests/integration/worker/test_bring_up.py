@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from application.bring_up_container import NAMES_TRIED, PORTS_TRIED
 from application.engine_calls import ContainerOrder
 from application.errors import EngineTransient, NameConflict, OutcomeUnknown
+from application.new_container import NAMES_TRIED, PORTS_TRIED
 from tests.integration.postgres.installation import FIRST_PORT
 from tests.integration.worker.creations import created
 from tests.integration.worker.worker import Worker

@@ -2,7 +2,6 @@
 
 import pytest
 
-from application.bring_up_container import PORTS_TRIED, STARTS_TRIED
 from application.errors import (
     EngineError,
     EngineExhausted,
@@ -12,6 +11,7 @@ from application.errors import (
     OutcomeUnknown,
     StartWedged,
 )
+from application.new_container import PORTS_TRIED, STARTS_TRIED
 from application.reconcile_container import CREATE_ATTEMPTS, EXHAUSTED_ATTEMPTS
 from tests.contracts.fake_docker import App
 from tests.integration.postgres.installation import FIRST_PORT
