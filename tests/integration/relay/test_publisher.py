@@ -103,7 +103,9 @@ def test_all_is_reported_to_a_process_that_has_hardly_any_time_for_it(
 def test_a_batch_that_fails_speaks_against_each_of_its_messages_and_not_against_kafka(
     topic: str, options: Options
 ) -> None:
-    publisher = Publisher({**options, "batch.num.messages": 1_000}, _LOG, list)
+    # It waits for more than the topic takes at once, however slowly they are handed over.
+    together: Options = {"batch.num.messages": 1_000, "linger.ms": 1_000}
+    publisher = Publisher({**options, **together}, _LOG, list)
 
     send(publisher, events_of(topic, _EVENTS))
     # A second after the first error it waits no more, whatever is still to be reported.
