@@ -64,15 +64,6 @@ class Jobs:
         with self._lock:
             return list(self._jobs.values())
 
-    def is_latest(self, job: Job) -> bool:
-        """Whether its row was not claimed anew: a job is here a moment longer than its lease."""
-        lease = job.lease
-        with self._lock:
-            return not any(
-                (other.kind, other.id) == (lease.kind, lease.id) and other.epoch > lease.epoch
-                for other in self._jobs
-            )
-
     def park(self, job: Job, probe: Probe) -> int:
         """Free the job's thread while the prober watches; returns the probe's key, never reused."""
         with self._lock:

@@ -138,7 +138,7 @@ class LeaseKeeper:
             if renewal is None or (renewal.prolonged and renewal.generation > lease.generation):
                 self.abandon(job)
             if lease.kind is Leased.BUILD and (renewal is None or renewal.cancel_requested):
-                self._interrupt(job)
+                self._engine.interrupt_build(lease.id)
 
     def _give_up_what_is_owed(self) -> None:
         with self._lock:
@@ -158,11 +158,6 @@ class LeaseKeeper:
             raise
         except Exception:
             log.exception("lease left to run out", kind=lease.kind, id=lease.id)
-
-    def _interrupt(self, job: Job) -> None:
-        # By the build's id: a new attempt of it must not be ended for the lease of the one before.
-        if self._jobs.is_latest(job):
-            self._engine.interrupt_build(job.lease.id)
 
     def _due(self, job: Job, now: float) -> bool:
         return job.held_until - now <= self._lease_seconds - self.renewal_seconds
@@ -184,7 +179,7 @@ class LeaseKeeper:
             lease = job.lease
             if lease.kind is Leased.BUILD:
                 # Again each time: the build itself may begin only after the first.
-                self._interrupt(job)
+                self._engine.interrupt_build(lease.id)
             elif self._end_wait(job):
                 self._jobs.remove(job)
                 self.hand_back_later(lease)

@@ -237,26 +237,6 @@ def test_a_build_that_was_lost_or_cancelled_is_interrupted(
     assert scene.engine.interrupted == [5]
 
 
-def test_an_attempt_is_not_interrupted_for_the_lost_lease_of_the_one_before(
-    make_scene: Callable[..., Scene],
-) -> None:
-    scene = make_scene(lease_seconds=LONG)
-    before = build_lease(5)
-    scene.take(before).held_until = 0.0
-    now = replace(before, epoch=before.epoch + 1)
-    scene.take(now)
-    witness = scene.take(build_lease(6))
-    witness.held_until = 0.0
-    del scene.leases.answer[before]
-
-    scene.keeper.start()
-    assert scene.engine.first.wait(10)
-    scene.leases.answer.pop(witness.lease)
-    scene.keeper.renew()
-
-    assert set(scene.engine.interrupted) == {6}
-
-
 def test_a_wait_is_over_even_if_its_lease_cannot_be_given_back(
     make_scene: Callable[..., Scene],
 ) -> None:
