@@ -23,15 +23,16 @@ from application.errors import (
 )
 from application.leased_engine import LeasedEngine
 from application.new_container import create_and_start, port_of
-from application.observe_container import fetch_last_words
+from application.observe_container import fetch_last_words, verified_end
 from domain.container import Container
 from domain.container_status import ContainerStatus
 from domain.end_of_run import unwished_cause
 from domain.events import Cause
+from domain.observation import Observation
 
 _WEDGED = (
-    "the engine was killed while it started the container, and can start it again only after it is"
-    " restarted in order; a new container is not affected"
+    "the engine was killed while it started the container: it cannot start it until the engine has"
+    " been restarted in order; a new container is not affected"
 )
 
 
@@ -91,12 +92,11 @@ class BringUpContainer:
 
         Raises:
             EngineUnreachable: it ended with the engine, and has to be started again.
-            EngineTransient: so it has, for the engine knows nothing of its start.
+            EngineTransient: it ran without its port and was stopped, to be started again.
         """
         container = probe.container
-        seen = engine.inspect(probe.docker_id, dated=True)
-        if seen is not None and seen.running and seen.started_at is None:
-            # Its start died with the engine; the one that came after publishes no port of it.
+        seen = verified_end(lambda: engine.inspect(probe.docker_id, dated=True))
+        if seen is not None and _runs_unpublished(seen, verdict):
             engine.stop(seen.docker_id, self._grace)
             raise EngineTransient("the engine was killed while it started the container")
         port = container.spec.internal_port
@@ -162,6 +162,18 @@ class BringUpContainer:
             # Its Docker id is what consumers know it by: no other one may take its place.
             raise EngineRefused(_WEDGED) from exc
         return _watched(container, seen.docker_id)
+
+
+def _runs_unpublished(seen: Observation, verdict: Verdict) -> bool:
+    """Whether it was begun by a start that died with the engine.
+
+    containerd may carry that out when the next engine is there, which then tells of a container
+    that runs, with the StartedAt of its last run or none, and publishes no port of it.
+    """
+    if not seen.running or seen.started_at is None:
+        return seen.running
+    booted = seen.engine_started_at
+    return verdict is not Verdict.READY and booted is not None and seen.started_at < booted
 
 
 def _watched(container: Container, docker_id: str) -> Probe:

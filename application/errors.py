@@ -202,10 +202,10 @@ class PortConflict(EngineError):
 
 
 class StartWedged(EngineError):
-    """The engine died while it started the container, and refuses every other start of it.
+    """The engine was killed while it started the container, and refuses to start it since.
 
-    So does Engine 20.10, if it was killed: what is left of the start lasts until an engine that is
-    ended in order takes it along. Nothing of the app runs.
+    So does Engine 20.10, until it has been restarted in order: then it takes along what is left of
+    that start, a shim of containerd and perhaps `runc init`. The app was not seen to run.
     """
 
 

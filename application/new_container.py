@@ -1,7 +1,8 @@
 """Create and start a container that never ran, past what is in its way.
 
-    its port is taken       another one of ours
-    its name is taken       what an earlier attempt left is adopted; a stranger's is left alone
+    its port is taken       another port is reserved
+    its name is taken       what an earlier attempt left is adopted, or removed if it was made from
+                            another spec; beside a stranger it takes another name
     its start had died      removed and created anew
 
 Until its port answers nobody is told of it, so port, name and Docker id may still change.

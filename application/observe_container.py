@@ -7,6 +7,7 @@ under a lease. A step that is under way looks for itself, so nothing is recorded
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from application.absence import record_vanished
 from application.container_outcomes import ContainerOutcomes
@@ -26,7 +27,12 @@ def observe(engine: LeasedEngine, outcomes: ContainerOutcomes, container: Contai
     if container.status not in _AT_REST:
         outcomes.looked()
         return
-    seen = _looked_at(engine, container)
+
+    def look() -> Observation | None:
+        return engine.look_for(container, dated=True)
+
+    # What rests already is not told as ended.
+    seen = verified_end(look) if container.status is ContainerStatus.RUNNING else look()
     if seen is None:
         record_vanished(engine, outcomes, container)
     elif seen.running:
@@ -41,22 +47,23 @@ def observe(engine: LeasedEngine, outcomes: ContainerOutcomes, container: Contai
             fetch_last_words(engine, outcomes, seen)
 
 
-def _looked_at(engine: LeasedEngine, container: Container) -> Observation | None:
+def verified_end(look: Callable[[], Observation | None]) -> Observation | None:
     """Look at it; at an end that nobody wished, and that seems to be its own, a second time.
 
     An engine that ends in order takes nobody in any more before it ends its containers, but answers
     until its own end whoever was connected by then. So it is the second look that tells: it meets
     nobody, or an engine that has begun anew.
 
+    Args:
+        look: a dated look, on a connection of its own each time.
+
     Raises:
-        EngineUnreachable: the engine ends, and what it said of the container says nothing of that.
+        EngineError: one of the looks failed, and what the other one saw proves nothing.
     """
-    seen = engine.look_for(container, dated=True)
-    if container.status is not ContainerStatus.RUNNING or seen is None or seen.running:
+    seen = look()
+    if seen is None or seen.running or unwished_cause(seen) is Cause.ENGINE_RESTART:
         return seen
-    if unwished_cause(seen) is Cause.ENGINE_RESTART:
-        return seen
-    return engine.look_for(container, dated=True)
+    return look()
 
 
 def fetch_last_words(engine: LeasedEngine, outcomes: ContainerOutcomes, seen: Observation) -> None:

@@ -89,7 +89,7 @@ class RelayProcess:
             require_tables(session)
             if not self._stand_by(Leadership(session)):
                 return
-            # Before the role, or it would be ready for a moment, whatever they are like.
+            # Before the role: a leader that has not looked for its topics yet is not ready.
             self._status.publishing = CHECKING
             self._status.role = Role.LEADER
             self._metrics.leader.set(1)

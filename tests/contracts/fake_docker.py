@@ -65,6 +65,7 @@ class _Container:
     order: ContainerOrder
     app: App
     seen: Observation
+    published: bool = True
 
 
 class FakeDocker:
@@ -154,11 +155,12 @@ class FakeDocker:
     def run_unpublished(self, reference: str) -> None:
         """Let a container run as after a kill of the engine within its start.
 
-        The engine that came after has been told by containerd that it runs, and knows nothing else.
+        The engine that came after has been told by containerd that it runs, and not since when.
         """
         with self._lock:
             container = self._existing(reference)
-            container.seen = replace(container.seen, running=True, started_at=None)
+            container.published = False
+            container.seen = replace(container.seen, running=True, finished_at=None, exit_code=None)
 
     def answers(self, port: int) -> bool:
         """Return whether a connection to the host port reaches a program that listens."""
@@ -166,7 +168,7 @@ class FakeDocker:
             return any(
                 container.app.listens
                 for container in self._containers.values()
-                if container.seen.started_at is not None
+                if container.published
                 and container.seen.running
                 and container.order.external_port == port
             )
@@ -276,6 +278,7 @@ class FakeDocker:
             app = container.app
             if app.start_refused is not None:
                 raise EngineRefused(app.start_refused)
+            container.published = True
             container.seen = replace(
                 container.seen,
                 running=True,

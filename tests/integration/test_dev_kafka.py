@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,8 +53,10 @@ def _first_value(bootstrap_servers: str, topic: str) -> bytes | None:
     with contextlib.closing(consumer):
         consumer.subscribe([topic])
         # A broker that has just begun may know of a topic only a moment later, and says so.
-        while (message := consumer.poll(30)) is not None:
-            if message.error() is None:
+        deadline = time.monotonic() + 30
+        while (left := deadline - time.monotonic()) > 0:
+            message = consumer.poll(left)
+            if message is not None and message.error() is None:
                 return message.value()
         return None
 

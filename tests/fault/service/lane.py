@@ -109,7 +109,7 @@ class Lane:
     def _recover(self, real: RealOperation, end: End, *, died: bool) -> Recovery:
         began, waited_for = time.monotonic(), ["the worker"]
         left: list[str] = []
-        missing = ""
+        missing = "nobody has looked"
 
         def is_over() -> bool:
             nonlocal missing

@@ -173,7 +173,7 @@ class RealService:
 
     def wait_until_agreed(self, seconds: float = SETTLED_SECONDS) -> None:
         """Wait for what the engine alone knows of, too."""
-        found: list[str] = []
+        found = ["nobody has looked"]
 
         def differs() -> bool:
             found[:] = self.look().differences

@@ -109,8 +109,10 @@ def test_a_batch_that_fails_speaks_against_each_of_its_messages_and_not_against_
 
     send(publisher, events_of(topic, _EVENTS))
     # A second after the first error it waits no more, whatever is still to be reported.
+    began = time.monotonic()
     while publisher.under_way:
         publisher.await_rest(lambda: True)
+        assert time.monotonic() - began < 60
 
     breakdown = publisher.breakdown()
     publisher.discard()

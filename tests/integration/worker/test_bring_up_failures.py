@@ -1,7 +1,10 @@
 """A container that does not come up: tried again where that may help, or failed without a trace."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from application.bring_up_container import Verdict
 from application.errors import (
     EngineError,
     EngineExhausted,
@@ -13,6 +16,7 @@ from application.errors import (
 )
 from application.new_container import PORTS_TRIED, STARTS_TRIED
 from application.reconcile_container import CREATE_ATTEMPTS, EXHAUSTED_ATTEMPTS
+from domain.container_status import Desired
 from tests.contracts.fake_docker import App
 from tests.integration.postgres.installation import FIRST_PORT
 from tests.integration.worker.creations import created, expect_failed_without_a_trace
@@ -135,13 +139,22 @@ def test_an_engine_that_starts_nothing_new_is_asked_again_later(worker: Worker) 
     assert worker.status(container_id) == "running"
 
 
+@pytest.mark.parametrize("ran_before", [False, True])
 def test_what_runs_without_a_port_since_its_engine_was_killed_is_started_anew(
-    worker: Worker,
+    worker: Worker, *, ran_before: bool
 ) -> None:
     container_id = created(worker)
+    if ran_before:
+        worker.work()
+        worker.wish(container_id, Desired.STOPPED)
+    told = worker.told(container_id)
     worker.engine.fail_next("start", EngineUnreachable("the engine is killed"))
-    worker.work()
+    if ran_before:
+        worker.wish(container_id, Desired.RUNNING)
+    else:
+        worker.work()
     (name,) = worker.engine.snapshot().containers
+    worker.docker.reboot()
     worker.docker.run_unpublished(name)
 
     for _ in range(2):
@@ -151,7 +164,35 @@ def test_what_runs_without_a_port_since_its_engine_was_killed_is_started_anew(
     row = worker.installation.row("containers", container_id)
     (seen,) = worker.engine.snapshot().containers.values()
     assert (row["status"], row["started_at"]) == ("running", seen.started_at)
-    assert worker.told(container_id) == ["created", "started"]
+    news = ["started"] if ran_before else ["created", "started"]
+    assert worker.told(container_id) == [*told, *news]
+
+
+def test_an_end_that_an_engine_tells_of_while_it_ends_says_nothing_of_an_app_that_comes_up(
+    worker: Worker,
+) -> None:
+    container_id = created(worker)
+    claim = worker.claim()
+    probe = worker.reconcile.act(claim)
+    assert probe is not None
+    held = worker.engine.hold_next("inspect")
+
+    with ThreadPoolExecutor(1) as pool:
+        concluding = pool.submit(worker.reconcile.conclude, claim, probe, Verdict.REFUSED)
+        assert held.reached.wait(10)
+        # It ends its containers, answers whoever is connected, and takes nobody in any more.
+        worker.docker.end(probe.docker_id, 0)
+        worker.docker.reachable = False
+        held.let_go.set()
+        concluding.result(10)
+    meanwhile = worker.status(container_id)
+    worker.docker.reboot()
+    worker.docker.reachable = True
+    worker.come_due()
+    worker.work()
+
+    assert meanwhile == "creating"
+    assert worker.status(container_id) == "running"
 
 
 def test_an_engine_without_room_is_asked_some_times_and_then_the_container_has_failed(

@@ -224,6 +224,32 @@ def test_what_is_forgotten_gets_no_verdict(
     assert verdicts.none_more
 
 
+@pytest.mark.usefixtures("slow_proxy")
+@pytest.mark.parametrize("again", [False, True])
+def test_a_probe_that_is_forgotten_or_replaced_while_it_connects_gets_no_verdict(
+    prober: SelectorReadinessProber, verdicts: Verdicts, *, again: bool
+) -> None:
+    with (
+        socket.create_server((LOCALHOST, 0)) as silent,
+        socket.create_server((LOCALHOST, 0)) as app,
+    ):
+        prober.watch(1, _address(silent), _in(WAIT_SECONDS), verdicts)
+        # Were it not dropped, this one would be READY by staying open.
+        accepted, _ = silent.accept()
+        with accepted:
+            if again:
+                prober.watch(1, _address(app), _in(WAIT_SECONDS), verdicts)
+            else:
+                prober.forget(1)
+            assert accepted.recv(1) == b""
+        prober.watch(2, _address(app), _in(WAIT_SECONDS), verdicts)
+
+        told = sorted(verdicts.next() for _ in range(1 + again))
+
+    assert told == [(1, Verdict.READY), (2, Verdict.READY)][-1 - again :]
+    assert verdicts.none_more
+
+
 def test_a_key_that_is_watched_again_gets_the_verdict_of_its_last_probe(
     prober: SelectorReadinessProber, verdicts: Verdicts
 ) -> None:
