@@ -175,19 +175,17 @@ def test_an_end_that_an_engine_tells_of_while_it_ends_says_nothing_of_an_app_tha
     claim = worker.claim()
     probe = worker.reconcile.act(claim)
     assert probe is not None
-    held = worker.engine.hold_next("inspect")
+    # It ends its containers, tells of that whoever is connected, and begins anew.
+    worker.docker.end(probe.docker_id, 0)
+    held = worker.engine.hold_next("inspect", after=True)
 
     with ThreadPoolExecutor(1) as pool:
         concluding = pool.submit(worker.reconcile.conclude, claim, probe, Verdict.REFUSED)
         assert held.reached.wait(10)
-        # It ends its containers, answers whoever is connected, and takes nobody in any more.
-        worker.docker.end(probe.docker_id, 0)
-        worker.docker.reachable = False
+        worker.docker.reboot()
         held.let_go.set()
         concluding.result(10)
     meanwhile = worker.status(container_id)
-    worker.docker.reboot()
-    worker.docker.reachable = True
     worker.come_due()
     worker.work()
 
