@@ -17,7 +17,6 @@ from tests.fault.engine.behind import Behind, moment
 PROMPTLY_SECONDS = 10.0
 RAN = ["created", "started"]
 
-# A run that ended before its port answered is told as failed: Docker may miss the first one's flag.
 _OOM = """
 SELECT body ->> 'cause' AS cause
 FROM (SELECT convert_from(payload, 'UTF8')::jsonb AS body FROM events

@@ -1,6 +1,5 @@
 """The worker's commands: what they write where, and how they end."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from entrypoints.dev.service_processes import clean_environment
 from entrypoints.worker.command_line import run_command
 from tests.integration.postgres.installation import Installation
 from tests.integration.worker_process.conftest import WorkerSettings
+from tests.integration.worker_process.unread_command import run_unread
 
 ENGINE = "5f0c5a2e-1111-2222-3333-444455556666"
 BOUND_SECONDS = 60
@@ -243,20 +243,7 @@ def test_a_signal_ends_an_audit_that_waits(
 def test_a_reader_that_goes_away_ends_it_quietly(
     settings: dict[str, str], installation: Installation
 ) -> None:
-    # Gone before it begins: whoever goes later may come too late.
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "wb") as nobody:
-        ended = subprocess.run(
-            [sys.executable, "-m", "entrypoints.worker", "engines"],
-            env=clean_environment(settings),
-            stdout=nobody,
-            stderr=subprocess.PIPE,
-            timeout=BOUND_SECONDS,
-            check=False,
-        )
-
-    assert (ended.returncode, ended.stderr) == (141, b"")
+    assert run_unread("engines", settings) == (141, b"")
 
 
 def _until_connected(database: str) -> None:

@@ -18,6 +18,7 @@ from entrypoints.worker.command_line import run_command
 from tests.integration.http.raw_requests import wait_until
 from tests.integration.postgres.installation import Installation
 from tests.integration.worker_process.conftest import WorkerSettings
+from tests.integration.worker_process.unread_command import run_unread
 
 ENGINE_ID = "5f0c5a2e-1111-2222-3333-444455556666"
 INSTALLATION_ID = "test"
@@ -297,19 +298,7 @@ def test_a_wrong_setting_is_exit_2_and_named(
 
 
 def test_a_reader_that_has_gone_away_ends_it_quietly(settings: Settings, volume: Path) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "wb") as nobody:
-        ended = subprocess.run(
-            [sys.executable, "-m", "entrypoints.worker", "sweep"],
-            env=clean_environment(settings),
-            stdout=nobody,
-            stderr=subprocess.PIPE,
-            timeout=60,
-            check=False,
-        )
-
-    assert (ended.returncode, ended.stderr) == (141, b"")
+    assert run_unread("sweep", settings) == (141, b"")
 
 
 def test_a_worker_sweeps_by_itself_and_counts_it(
